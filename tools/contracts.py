@@ -22,17 +22,16 @@ class ThirdPartyContract(Contract):
     modules = fields.ListField(subfield=fields.StringField())
     allowed = fields.ListField(subfield=fields.StringField())
 
-    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002, FBT001
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: FBT001 -- import-linter fixes the signature
         """Compare the imports of each listed room with what it may use."""
         rooms = cast("list[str]", self.modules)
-        known = {*cast("list[str]", self.allowed), *sys.stdlib_module_names, *graph_roots(graph)}
+        known = {*cast("list[str]", self.allowed), *sys.stdlib_module_names, *roots(graph)}
         findings = [
-            f"{importer} imports {imported} (line {', '.join(map(str, lines))})"
+            f"{importer} imports {imported} (line {lines(graph, importer=importer, imported=imported)})"
             for room in rooms
             for importer in sorted({room, *graph.find_descendants(room)} & graph.modules)
             for imported in sorted(graph.find_modules_directly_imported_by(importer))
             if imported.partition(".")[0] not in known
-            for lines in [sorted({detail["line_number"] for detail in graph.get_import_details(importer=importer, imported=imported)})]
         ]
         return ContractCheck(kept=not findings, metadata={"findings": findings})
 
@@ -42,6 +41,12 @@ class ThirdPartyContract(Contract):
             output.print_error(finding)
 
 
-def graph_roots(graph: ImportGraph) -> set[str]:
-    """Return the packages whose sources were read, that is, our own."""
+def lines(graph: ImportGraph, *, importer: str, imported: str) -> str:
+    """Where ``importer`` asks for ``imported``: line numbers, comma-separated."""
+    details = graph.get_import_details(importer=importer, imported=imported)
+    return ", ".join(str(number) for number in sorted({detail["line_number"] for detail in details}))
+
+
+def roots(graph: ImportGraph) -> set[str]:
+    """The packages whose sources were read, that is, our own."""
     return {module.partition(".")[0] for module in graph.modules if not graph.is_module_squashed(module)}
