@@ -1,0 +1,146 @@
+"""What comes in: control requests from people, and what the shell reports. Every one carries the instant it happened (``at``).
+
+The kernel reads no clock: ``at`` is the only time there is. ``by`` and ``reason`` go into the event that the command causes.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from taskengine.model.value import Instant, Raw, TaskError
+
+__all__ = [
+    "Abandoned",
+    "Admit",
+    "AttemptEnd",
+    "Cancel",
+    "Command",
+    "Control",
+    "Failed",
+    "Lost",
+    "Pause",
+    "Report",
+    "Resume",
+    "Retry",
+    "Signal",
+    "Start",
+    "Succeeded",
+    "Terminate",
+    "Tick",
+]
+
+
+class _Command(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="type", omit_defaults=True):
+    at: Instant
+
+
+class Succeeded(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="type"):
+    """The attempt ended well."""
+
+    output: Raw
+
+
+class Failed(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="type"):
+    """The attempt ended badly; the retry policy decides what follows."""
+
+    error: TaskError
+
+
+class Abandoned(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="type"):
+    """The attempt stopped because it was told to."""
+
+
+AttemptEnd: TypeAlias = Succeeded | Failed | Abandoned
+
+
+class Start(_Command, frozen=True, kw_only=True):
+    """Begin an execution; only valid as the first command."""
+
+    workflow_id: str
+    workflow_version: str
+    seed: int
+    input: Raw
+    variables: dict[str, Raw] = {}
+    priority: int | None = None
+    business_key: str = ""
+    by: str = ""
+
+
+class Signal(_Command, frozen=True, kw_only=True):
+    """A message for a waiting step; early ones wait in order."""
+
+    name: str
+    data: Raw
+    by: str = ""
+
+
+class Pause(_Command, frozen=True, kw_only=True):
+    """Start nothing new at or below ``path`` (``/`` is the execution, ``/step/`` one task)."""
+
+    path: str = "/"
+    by: str = ""
+    reason: str = ""
+
+
+class Resume(_Command, frozen=True, kw_only=True):
+    """End the pause of exactly this path."""
+
+    path: str = "/"
+    by: str = ""
+    reason: str = ""
+
+
+class Cancel(_Command, frozen=True, kw_only=True):
+    """Ask what runs at or below ``path`` to stop; nothing there starts any more."""
+
+    path: str = "/"
+    by: str = ""
+    reason: str = ""
+
+
+class Terminate(_Command, frozen=True, kw_only=True):
+    """End it now; running attempts are told to stop and are not waited for."""
+
+    path: str = "/"
+    by: str = ""
+    reason: str = ""
+
+
+class Retry(_Command, frozen=True, kw_only=True):
+    """A new round for the failed and cancelled tasks of an execution, or for one of them."""
+
+    path: str = "/"
+    by: str = ""
+    reason: str = ""
+
+
+class Report(_Command, frozen=True, kw_only=True):
+    """How attempt n of a task ended."""
+
+    task: int
+    attempt: int
+    end: AttemptEnd
+
+
+class Lost(_Command, frozen=True, kw_only=True):
+    """These attempts are gone: their process died, or a graceful stop gave them back (not counted)."""
+
+    attempts: tuple[tuple[int, int], ...]
+    is_counted: bool = True
+
+
+class Tick(_Command, frozen=True, kw_only=True):
+    """Time has passed; whatever is due happens."""
+
+
+class Admit(_Command, frozen=True, kw_only=True):
+    """The shell holds so many free slots for this execution; suspects need the one slot kept for them."""
+
+    slots: int
+    suspect_slots: int = 0
+
+
+Control: TypeAlias = Pause | Resume | Cancel | Terminate | Retry
+Command: TypeAlias = Start | Signal | Control | Report | Lost | Tick | Admit

@@ -1,0 +1,284 @@
+"""What is remembered. One class per type, past tense, frozen; the history of an execution is a gap-free list of these.
+
+An event's place in the stream is its sequence number and is not part of it. ``task`` is the task's number in the execution
+(node 0 is the execution, steps follow in the order of the document), ``attempt`` counts from 1 over all rounds of retries.
+Stored form: JSON, ``{"type": …, "at": …, …}``, defaults left out. A type is never removed and a field never changes its meaning.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from taskengine.model.status import Outcome
+from taskengine.model.value import ABSENT, Instant, Raw, TaskError
+
+__all__ = [
+    "EVENT_TYPES",
+    "Event",
+    "ExecutionCancelled",
+    "ExecutionCompleted",
+    "ExecutionFailed",
+    "ExecutionRetried",
+    "ExecutionStarted",
+    "ExecutionTerminated",
+    "ExecutionTimedOut",
+    "SignalReceived",
+    "SkipReason",
+    "SubtreeCancelled",
+    "SubtreePaused",
+    "SubtreeResumed",
+    "TaskAttemptLost",
+    "TaskCancelled",
+    "TaskCompleted",
+    "TaskFailed",
+    "TaskQuarantined",
+    "TaskRetryScheduled",
+    "TaskScheduled",
+    "TaskSkipped",
+    "TaskStarted",
+    "TaskTimedOut",
+    "TimeoutKind",
+    "TimerCancelled",
+    "TimerFired",
+    "TimerSet",
+]
+
+
+class SkipReason(StrEnum):
+    """Why a step did not happen."""
+
+    JOIN = "join"
+    WHEN = "when"
+
+
+class TimeoutKind(StrEnum):
+    """Which of a task's clocks ran out."""
+
+    ATTEMPT = "attempt"
+    TOTAL = "total"
+    QUEUE = "queue"
+    WAIT = "wait"
+
+
+class _Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="type", omit_defaults=True):
+    at: Instant
+
+
+class ExecutionStarted(_Fact, frozen=True, kw_only=True):
+    """Number 1 of every history. ``seed`` feeds every random choice that the kernel makes later (jitter)."""
+
+    workflow_id: str
+    workflow_version: str
+    seed: int
+    input: Raw
+    variables: dict[str, Raw] = {}
+    priority: int | None = None
+    business_key: str = ""
+    by: str = ""
+
+
+class ExecutionCompleted(_Fact, frozen=True, kw_only=True):
+    """Every task has ended and nothing unhandled failed."""
+
+    output: Raw = ABSENT
+    outcome: Outcome | None = None
+
+
+class ExecutionFailed(_Fact, frozen=True, kw_only=True):
+    """Every task has ended, at least one failed unhandled; or the output could not be made."""
+
+    error: TaskError
+    outcome: Outcome | None = None
+
+
+class ExecutionCancelled(_Fact, frozen=True, kw_only=True):
+    """After a cancel, the last running task has ended."""
+
+    reason: str = ""
+
+
+class ExecutionTerminated(_Fact, frozen=True, kw_only=True):
+    """Ended at once by command; running attempts are told to stop and their results are dropped."""
+
+    by: str = ""
+    reason: str = ""
+
+
+class ExecutionTimedOut(_Fact, frozen=True, kw_only=True):
+    """The execution's own timeout passed. It counts through pauses."""
+
+
+class ExecutionRetried(_Fact, frozen=True, kw_only=True):
+    """A person lets the named tasks begin a new round; what was skipped because of them is open again."""
+
+    tasks: tuple[int, ...]
+    by: str = ""
+    reason: str = ""
+
+
+class SubtreePaused(_Fact, frozen=True, kw_only=True):
+    """From here on nothing new starts at or below ``path``."""
+
+    path: str
+    by: str = ""
+    reason: str = ""
+
+
+class SubtreeResumed(_Fact, frozen=True, kw_only=True):
+    """The pause of exactly this path has ended; its clocks go on where they stood."""
+
+    path: str
+    by: str = ""
+    reason: str = ""
+
+
+class SubtreeCancelled(_Fact, frozen=True, kw_only=True):
+    """Nothing at or below ``path`` starts any more; running attempts are asked to stop."""
+
+    path: str
+    by: str = ""
+    reason: str = ""
+
+
+class SignalReceived(_Fact, frozen=True, kw_only=True):
+    """A message from outside, taken by ``task`` (a waiting step) or kept in order for a later one (task 0)."""
+
+    name: str
+    data: Raw
+    task: int = 0
+    by: str = ""
+
+
+class TaskScheduled(_Fact, frozen=True, kw_only=True):
+    """A slot is held and attempt n is spent. ``input`` stands in a round's first attempt and serves the later ones."""
+
+    task: int
+    attempt: int
+    input: Raw = ABSENT
+    is_suspect: bool = False
+
+
+class TaskStarted(_Fact, frozen=True, kw_only=True):
+    """A step that the kernel performs itself has begun to wait."""
+
+    task: int
+    attempt: int
+    signal: str = ""
+
+
+class TaskCompleted(_Fact, frozen=True, kw_only=True):
+    """The attempt's result was taken. ``output`` is what later steps see."""
+
+    task: int
+    attempt: int
+    output: Raw = ABSENT
+
+
+class TaskFailed(_Fact, frozen=True, kw_only=True):
+    """The task has failed for good: no further attempt follows by itself."""
+
+    task: int
+    attempt: int
+    error: TaskError
+    outcome: Outcome | None = None
+
+
+class TaskRetryScheduled(_Fact, frozen=True, kw_only=True):
+    """The attempt failed and another follows at ``due_at``; or a person asked for a new round (``is_new_round``)."""
+
+    task: int
+    attempt: int
+    due_at: Instant
+    error: TaskError | None = None
+    is_new_round: bool = False
+    by: str = ""
+
+
+class TaskAttemptLost(_Fact, frozen=True, kw_only=True):
+    """The attempt died with its process, or was given back by a graceful stop (not counted)."""
+
+    task: int
+    attempt: int
+    is_counted: bool = True
+
+
+class TaskTimedOut(_Fact, frozen=True, kw_only=True):
+    """One of the task's clocks ran out; what follows from it is the next event."""
+
+    task: int
+    attempt: int
+    kind: TimeoutKind
+
+
+class TaskSkipped(_Fact, frozen=True, kw_only=True):
+    """The step will not happen: its join cannot hold any more, or its condition is false."""
+
+    task: int
+    reason: SkipReason
+
+
+class TaskCancelled(_Fact, frozen=True, kw_only=True):
+    """The task ended because a cancel or terminate reached it."""
+
+    task: int
+    attempt: int
+    by: str = ""
+    outcome: Outcome | None = None
+
+
+class TaskQuarantined(_Fact, frozen=True, kw_only=True):
+    """Running alone it took its process down too often; failed until a person retries it."""
+
+    task: int
+    attempt: int
+
+
+class TimerSet(_Fact, frozen=True, kw_only=True):
+    """A waiting step is to be woken at ``due_at`` (later by as long as it is paused)."""
+
+    task: int
+    due_at: Instant
+
+
+class TimerFired(_Fact, frozen=True, kw_only=True):
+    """A waiting step's or a retry's time has come."""
+
+    task: int
+
+
+class TimerCancelled(_Fact, frozen=True, kw_only=True):
+    """A waiting step ended before its timer."""
+
+    task: int
+
+
+Event: TypeAlias = (
+    ExecutionStarted
+    | ExecutionCompleted
+    | ExecutionFailed
+    | ExecutionCancelled
+    | ExecutionTerminated
+    | ExecutionTimedOut
+    | ExecutionRetried
+    | SubtreePaused
+    | SubtreeResumed
+    | SubtreeCancelled
+    | SignalReceived
+    | TaskScheduled
+    | TaskStarted
+    | TaskCompleted
+    | TaskFailed
+    | TaskRetryScheduled
+    | TaskAttemptLost
+    | TaskTimedOut
+    | TaskSkipped
+    | TaskCancelled
+    | TaskQuarantined
+    | TimerSet
+    | TimerFired
+    | TimerCancelled
+)
+EVENT_TYPES: tuple[type, ...] = Event.__args__

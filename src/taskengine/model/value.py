@@ -1,0 +1,43 @@
+"""The values everything else is made of. Instants and durations are integers in milliseconds, named ``_at`` and ``_ms``.
+
+Payloads that only pass through (inputs, outputs) stay encoded: a ``Raw`` is a piece of JSON text that nobody on the way parses.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+__all__ = ["ABSENT", "NONE", "Instant", "Json", "Raw", "TaskError", "decode", "encode", "raw"]
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Instant: TypeAlias = int
+Raw = msgspec.Raw
+
+encode = msgspec.json.Encoder(order=None).encode
+_decode = msgspec.json.Decoder().decode
+NONE = Raw(b"null")
+ABSENT = Raw(b"")  # no payload at all; falsy, and left out of what is stored
+
+
+def decode(document: bytes | Raw) -> Json:
+    """Parse a JSON document. Raises ``msgspec.DecodeError`` when it is not one."""
+    return _decode(document)
+
+
+def raw(value: Json) -> Raw:
+    """Encode once; raises ``TypeError`` or ``OverflowError`` for what JSON cannot hold."""
+    return Raw(encode(value))
+
+
+class TaskError(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """How an attempt failed. Retry and ``handles`` match ``type`` and ``bases`` by name, never the message."""
+
+    type: str
+    message: str = ""
+    bases: tuple[str, ...] = ()
+
+    def matches(self, names: tuple[str, ...]) -> bool:
+        """Whether one of the names is this error's type or one of its bases."""
+        return any(name == self.type or name in self.bases for name in names)
