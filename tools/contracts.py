@@ -1,6 +1,6 @@
-"""An import contract that import-linter does not have: a room may use the named third-party packages and no others.
+"""Two import contracts that import-linter does not have, about packages from outside.
 
-It owns the check and its report. import-linter calls it while `make lint` runs; pyproject.toml says which room may use what.
+It owns the checks and their reports. import-linter calls them while `make lint` runs; pyproject.toml says which room may use what.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from importlinter import Contract, ContractCheck, fields, output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from grimp import ImportGraph
 
 
 class ThirdPartyContract(Contract):
-    """Broken by every direct import, from a listed module or below it, of a package neither allowed nor of the standard library."""
+    """The listed rooms use the allowed packages, the standard library, and nothing else from outside."""
 
     type_name: ClassVar[str] = "third_party"
 
@@ -23,22 +25,51 @@ class ThirdPartyContract(Contract):
     allowed = fields.ListField(subfield=fields.StringField())
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: FBT001 -- import-linter fixes the signature
-        """Compare the imports of each listed room with what it may use."""
-        rooms = cast("list[str]", self.modules)
-        known = {*cast("list[str]", self.allowed), *sys.stdlib_module_names, *roots(graph)}
-        findings = [
-            f"{importer} imports {imported} (line {lines(graph, importer=importer, imported=imported)})"
-            for room in rooms
-            for importer in sorted({room, *graph.find_descendants(room)} & graph.modules)
-            for imported in sorted(graph.find_modules_directly_imported_by(importer))
-            if imported.partition(".")[0] not in known
-        ]
-        return ContractCheck(kept=not findings, metadata={"findings": findings})
+        """Compare every import of the listed rooms with what they may use."""
+        allowed = {*cast("list[str]", self.allowed), *sys.stdlib_module_names}
+        inside = set(within(graph, cast("list[str]", self.modules)))
+        foreign = {package for package in graph.modules if graph.is_module_squashed(package)} - allowed
+        return judged(graph, importers=inside, imported=foreign)
 
     def render_broken_contract(self, check: ContractCheck) -> None:
         """One line for each import that should not be there."""
-        for finding in check.metadata["findings"]:
-            output.print_error(finding)
+        render(check)
+
+
+class ReservedContract(Contract):
+    """The listed packages are known to the listed rooms alone; nobody need use them."""
+
+    type_name: ClassVar[str] = "reserved"
+
+    packages = fields.ListField(subfield=fields.StringField())
+    rooms = fields.ListField(subfield=fields.StringField())
+
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: FBT001 -- import-linter fixes the signature
+        """Look for the packages everywhere but in the rooms they are reserved for."""
+        outside = graph.modules - set(within(graph, cast("list[str]", self.rooms)))
+        return judged(graph, importers=outside, imported=set(cast("list[str]", self.packages)) & graph.modules)
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        """One line for each import that should not be there."""
+        render(check)
+
+
+def within(graph: ImportGraph, rooms: Iterable[str]) -> Iterator[str]:
+    """The modules of the rooms, each room's own included; a room that does not exist yet has none."""
+    for room in rooms:
+        if room in graph.modules:
+            yield room
+            yield from graph.find_descendants(room)
+
+
+def judged(graph: ImportGraph, *, importers: set[str], imported: set[str]) -> ContractCheck:
+    """Kept when none of ``importers`` imports any of ``imported`` directly."""
+    findings = [
+        f"{importer} imports {package} (line {lines(graph, importer=importer, imported=package)})"
+        for package in sorted(imported)
+        for importer in sorted(graph.find_modules_that_directly_import(package) & importers)
+    ]
+    return ContractCheck(kept=not findings, metadata={"findings": findings})
 
 
 def lines(graph: ImportGraph, *, importer: str, imported: str) -> str:
@@ -47,6 +78,7 @@ def lines(graph: ImportGraph, *, importer: str, imported: str) -> str:
     return ", ".join(str(number) for number in sorted({detail["line_number"] for detail in details}))
 
 
-def roots(graph: ImportGraph) -> set[str]:
-    """The packages whose sources were read, that is, our own."""
-    return {module.partition(".")[0] for module in graph.modules if not graph.is_module_squashed(module)}
+def render(check: ContractCheck) -> None:
+    """Print what ``judged`` found."""
+    for finding in check.metadata["findings"]:
+        output.print_error(finding)
