@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ["help", "demo", "test", "lint", "types", "lock", "bench", "mutants", "nightly", "clean"]
-HEAVY = ["click", "matplotlib", "minijinja", "pydantic", "rich", "sqlalchemy", "yaml"]
+HEAVY = ["alembic", "httpx2", "matplotlib", "pydantic", "rich", "sqlalchemy"]
 
 
 def call(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +65,6 @@ def test_a_machine_without_a_new_enough_python_is_told_so(version: str, found: s
     python.chmod(0o755)
     bash = shutil.which("bash")
     assert bash is not None
-    (tmp_path / "sh").symlink_to(bash)
     ended = call(bash, "tools/venv.sh", str(tmp_path / "venv"), PATH=str(tmp_path))
     assert ended.returncode == 1
     assert ended.stderr.startswith("python_too_old: task-engine needs Python 3.11 or newer")
