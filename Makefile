@@ -1,4 +1,4 @@
-# One target per job. The first one that needs it makes .venv from the lock file; nothing but Python ≥ 3.11 and git is asked for.
+# One target per job. The first one that needs it makes .venv from the lock file; nothing but Python ≥ 3.11 is asked for.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -9,11 +9,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 COMPILE = $(BIN)/uv pip compile --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-# pyright: use the node of the lock, look for no newer release.
-export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
-export PYRIGHT_PYTHON_NODE_VERSION :=
+# Neither tool asks the network whether there is a newer release of itself.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export PYTHONDONTWRITEBYTECODE :=
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .PHONY: help demo test lint types lock bench mutants nightly clean
 
@@ -24,7 +22,7 @@ demo: $(READY) ## run the weather pipeline from its YAML, kill it in the middle,
 	@$(BIN)/python examples/weather/demo.py
 
 test: lint types ## everything a change must pass: lint, types, tests
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -q
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY) ## style, format, rooms, sizes
 	@$(BIN)/ruff check --quiet
@@ -51,7 +49,7 @@ nightly: export TASK_ENGINE_SUITE := nightly
 nightly: lint types ## the long amounts, the second type checker, the mutants
 	@$(BIN)/mypy
 	@$(BIN)/python tests/mutants/run.py
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "nightly or not nightly"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "nightly or not nightly"
 
 clean: ## remove caches and built files (.venv stays)
 	@rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache examples/*/out

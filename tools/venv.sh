@@ -18,7 +18,7 @@ find_python() {
     return 1
 }
 
-if ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+if ! "$venv/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
     if ! python=$(find_python); then
         found=$(python3 --version 2>/dev/null || echo "no python3")
         echo "python_too_old: task-engine needs Python 3.11 or newer, and this machine has $found." >&2
@@ -26,8 +26,8 @@ if ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/
         exit 1
     fi
     echo "making $venv with $("$python" --version) from requirements-dev.lock (about a minute) ..."
-    if ! "$python" -m venv --clear "$venv" >"${TMPDIR:-/tmp}/task-engine-venv.log" 2>&1; then
-        echo "venv_missing: $python cannot make a virtual environment." >&2
+    if ! problem=$("$python" -m venv --clear "$venv" 2>&1); then
+        echo "venv_missing: $python cannot make a virtual environment: $problem" >&2
         echo "  hint: on Debian and Ubuntu install the package python3-venv, then call make again" >&2
         exit 1
     fi
@@ -35,6 +35,7 @@ else
     echo "refreshing $venv from requirements-dev.lock ..."
 fi
 
-"$venv/bin/python" -m pip install --quiet --progress-bar off --require-hashes -r requirements-dev.lock
-"$venv/bin/python" -m pip install --quiet --progress-bar off --no-deps --no-build-isolation -e .
+# -qq: errors only; a warning about an index that lacks a package helps nobody here.
+"$venv/bin/python" -m pip install -qq --progress-bar off --require-hashes -r requirements-dev.lock
+"$venv/bin/python" -m pip install -qq --progress-bar off --no-deps --no-build-isolation -e .
 echo "$venv is ready ($((SECONDS - began)) s)"
