@@ -115,6 +115,8 @@ def check_functions(path: str, tree: ast.Module, *, rules: Rules, sizes: dict[st
 
 def check_exceptions(sizes: Mapping[str, int], rules: Rules) -> Iterator[Finding]:
     """Exceptions that are no longer needed or leave room to grow: the ratchet turns one way only."""
+    for path in sorted(rules.broad_excepts.keys() - sizes.keys()):
+        yield Finding(path=path, line=1, what="broad excepts are allowed here and the file is gone: remove the allowance")
     for key, recorded in rules.exceptions.items():
         actual = sizes.get(key, 0)
         if actual < recorded:
@@ -123,9 +125,12 @@ def check_exceptions(sizes: Mapping[str, int], rules: Rules) -> Iterator[Finding
 
 
 def check_broad_excepts(path: str, tree: ast.Module, *, allowed: int) -> list[Finding]:
-    """Swallowing handlers of everything beyond the allowed number; one that ends in a bare ``raise`` swallows nothing."""
+    """Handlers of everything, unless there are exactly as many as allowed; one that ends in a bare ``raise`` is none."""
     lines = sorted(broad_lines(tree))
-    if len(lines) <= allowed:
+    if len(lines) < allowed:
+        what = f"{allowed} broad excepts are allowed here and there are {len(lines)}: lower or remove the allowance"
+        return [Finding(path=path, line=1, what=what)]
+    if len(lines) == allowed:
         return []
     what = f"broad except, {len(lines)} in this file, the limit is {allowed}: catch the named errors"
     return [Finding(path=path, line=line, what=what) for line in lines]

@@ -120,6 +120,14 @@ def test_an_allowed_place_holds_its_number_of_broad_excepts_and_no_more(tmp_path
     ]
 
 
+def test_an_allowance_for_broad_excepts_that_are_gone_is_a_finding(tmp_path: Path) -> None:
+    root = written(tmp_path, {RUNTIME: LAW})
+    assert findings(root, Rules(broad_excepts={RUNTIME: 1, "src/gone.py": 1})) == [
+        "src/gone.py:1: broad excepts are allowed here and the file is gone: remove the allowance",
+        f"{RUNTIME}:1: 1 broad excepts are allowed here and there are 0: lower or remove the allowance",
+    ]
+
+
 def test_a_broad_except_in_a_test_is_not_counted(tmp_path: Path) -> None:
     assert findings(written(tmp_path, {"tests/test_x.py": LAW + "try:\n    pass\nexcept Exception:\n    pass\n"})) == []
 
