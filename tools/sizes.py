@@ -52,11 +52,10 @@ class Rules:
     )
     function_lines: int = 80
 
-    # What is larger than its limit today: ``path`` or ``path::function`` → the lines it has. It may only shrink.
+    # ``path`` or ``path::function`` → the lines it has, where that is more than its limit. It may only shrink.
     exceptions: Mapping[str, int] = field(default_factory=dict[str, int])
 
-    # The three kinds of place where a broad `except` is right, and how many each may hold: around user code, around plugin
-    # hooks, in the service supervisor.
+    # ``path`` → how many broad excepts it has. They are right around user code, around plugin hooks, in the service supervisor.
     broad_excepts: Mapping[str, int] = field(default_factory=dict[str, int])
 
     # The documents' other words (instance, activity, job) appear only where their paths and DTOs are served.
@@ -68,10 +67,15 @@ class Rules:
     )
 
 
-HOUSE = Rules()
+HOUSE = Rules(
+    exceptions={},
+    broad_excepts={
+        "src/taskengine/adapters/lanes.py": 1,  # hands what a call raises to its caller in another thread
+    },
+)
 
 
-def check(root: Path, rules: Rules = HOUSE) -> list[Finding]:
+def check(root: Path, rules: Rules) -> list[Finding]:
     """Return every finding under ``root``, in the order of paths and lines; an empty list when the rules hold."""
     findings: list[Finding] = []
     sizes: dict[str, int] = {}
@@ -199,10 +203,10 @@ def walk_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
                 pass
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], *, rules: Rules = HOUSE) -> int:
     """Check the checkout (or the folder given), print the findings, and return the exit code."""
     root = Path(arguments[0]) if arguments else Path(__file__).resolve().parent.parent
-    findings = check(root)
+    findings = check(root, rules)
     for finding in findings:
         print(finding)
     if findings:

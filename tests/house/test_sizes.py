@@ -178,7 +178,7 @@ def test_a_word_inside_another_word_is_no_banned_word() -> None:
 
 def test_findings_are_printed_one_a_line_with_a_red_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(tmp_path, {KERNEL: LAW + function("settle", lines=81), RUNTIME: LAW + "def helper(): ...\n"})
-    assert main([str(tmp_path)]) == 1
+    assert main([str(tmp_path)], rules=Rules()) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines] == [KERNEL, RUNTIME, "sizes"]
     assert lines[-1].startswith("sizes: 2 findings in 2 files")
@@ -186,5 +186,5 @@ def test_findings_are_printed_one_a_line_with_a_red_exit_code(tmp_path: Path, ca
 
 def test_a_clean_checkout_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(tmp_path, {KERNEL: LAW})
-    assert main([str(tmp_path)]) == 0
+    assert main([str(tmp_path)], rules=Rules()) == 0
     assert capsys.readouterr().out == ""
