@@ -1,10 +1,10 @@
 """The store: what must survive. Five narrow ports over one database, implemented together by one adapter.
 
-The law of a commit: the events of an append, its execution's summary row, its task rows, deduplication marks, snapshot and inbox answers
-are written in one transaction or not at all. Safety rests on two conditions checked inside that transaction: the summary's ``seq`` is
-``expected_seq`` (0: the execution does not exist yet) and its ``token`` is ``expected_token``. Ownership only decides who tries.
-Errors of every method: ``StorageError`` when the store is busy, full or unreachable (then nothing was written);
-``CommitUnknownError`` from ``commit`` alone, when it cannot say whether it took place (the caller re-reads ``heads``).
+The law of a commit: the events of an append, its execution's summary row, its task rows, deduplication marks, snapshot and
+inbox answers are written in one transaction or not at all. Safety rests on two conditions checked inside that transaction: the
+summary's ``seq`` is ``expected_seq`` (0: the execution does not exist yet) and its ``token`` is ``expected_token``. Ownership only
+decides who tries. Errors of every method: ``StorageError`` when the store is busy, full, closed or unreachable (then nothing was
+written); ``CommitUnknownError`` from ``commit`` alone, when it cannot say whether it took place (the caller re-reads ``heads``).
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ class Verdict(Enum):
     """How an append ended."""
 
     COMMITTED = "committed"
-    CONFLICT = "conflict"  # seq or token was not as expected: someone else owns it now
-    DUPLICATE = "duplicate"  # one of its marks was there already
+    CONFLICT = "conflict"  # seq or token was not as expected (someone else owns it now), or a message it answers has an answer
+    DUPLICATE = "duplicate"  # no conflict, but one of its marks was there already, in the store or earlier in the batch
 
 
 class Head(_Row, frozen=True):
@@ -168,11 +168,17 @@ class Ownership(Protocol):
     """Which node tries. A node holds an operating-system lock for life; a lock that can be taken is a dead owner."""
 
     async def join(self, node_id: str, *, now: Instant) -> None:
-        """Register this node and take its lock; it is released when the process ends, however it ends."""
+        """Register this node and take its lock; it is released when the process ends, however it ends, or the store is closed.
+
+        ``StorageError("node_exists")`` when a living node has that id. Idempotent.
+        """
         ...
 
     async def leave(self, node_id: str, *, now: Instant) -> None:
-        """Give every open execution of the node back (no owner, ``wake_at`` = now) and forget the node. Idempotent."""
+        """Give every open execution of the node back (no owner, ``wake_at`` = now) and forget the node.
+
+        Idempotent; does nothing for a node that did not join through this store.
+        """
         ...
 
     async def dead_nodes(self, node_id: str) -> list[str]:
@@ -180,14 +186,14 @@ class Ownership(Protocol):
         ...
 
     async def seize(self, dead_node: str, *, by: str, limit: int) -> list[str]:
-        """Move up to ``limit`` open executions of a dead node to ``by``, each with ``token + 1``; return their ids.
+        """Move up to ``limit`` open executions of a dead node to ``by``, each with ``token + 1``; return their ids, lowest first.
 
-        When none is left the dead node is forgotten. Two seizers never get the same execution.
+        When none is left the dead node is forgotten. Two seizers never get the same execution; a living node loses none.
         """
         ...
 
     async def due(self, *, now: Instant, limit: int) -> tuple[list[str], Instant | None]:
-        """Unowned executions whose ``wake_at`` has come, earliest first, and the earliest ``wake_at`` still to come."""
+        """Unowned executions with ``wake_at <= now``, by time and id, and the earliest ``wake_at`` still to come."""
         ...
 
     async def other_nodes(self, node_id: str) -> int:
@@ -195,7 +201,10 @@ class Ownership(Protocol):
         ...
 
     async def changed(self) -> bool:
-        """Whether another process wrote to the store since the last call. Cheap: asked many times a second."""
+        """Whether another store object wrote to the database since the last call (the first: since ``open``).
+
+        Cheap: asked many times a second. It may say yes once too often, never no wrongly.
+        """
         ...
 
 
@@ -215,7 +224,10 @@ class Inbox(Protocol):
         ...
 
     async def pending(self, node_id: str, *, after: int, limit: int) -> list[Message]:
-        """Unanswered messages with an id above ``after`` for executions that the node owns or that nobody owns, in order of id."""
+        """Unanswered messages with an id above ``after``, in order of id, for executions that the node or nobody owns.
+
+        An execution that does not exist is owned by nobody.
+        """
         ...
 
     async def reply(self, answers: Sequence[InboxAnswer]) -> None:
@@ -251,7 +263,10 @@ class Catalog(Protocol):
         ...
 
     async def workflow(self, workflow_id: str, version: str) -> StoredWorkflow | None:
-        """One version by id or name; an empty version means the latest (highest by dotted numbers, then by time)."""
+        """One version by id or name; an empty version means the latest.
+
+        That is the highest by dotted numbers (labels that are no numbers come below), then by time.
+        """
         ...
 
     async def workflows(self, *, limit: int) -> list[StoredWorkflow]:

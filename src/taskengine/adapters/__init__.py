@@ -1,0 +1,1 @@
+"""Technologies behind the ports, one file or folder each. Only ``app`` and ``testing`` name them."""
