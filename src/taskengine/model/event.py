@@ -144,11 +144,10 @@ class SubtreeCancelled(_Fact, frozen=True, kw_only=True):
 
 
 class SignalReceived(_Fact, frozen=True, kw_only=True):
-    """A message from outside, taken by ``task`` (a waiting step) or kept in order for a later one (task 0)."""
+    """A message from outside. It waits in order until a step that waits for its name takes it."""
 
     name: str
     data: Raw
-    task: int = 0
     by: str = ""
 
 

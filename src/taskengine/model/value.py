@@ -11,7 +11,7 @@ import msgspec
 
 __all__ = ["ABSENT", "NONE", "Instant", "Json", "Raw", "TaskError", "decode", "encode", "raw"]
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Instant: TypeAlias = int
 Raw = msgspec.Raw
 

@@ -1,4 +1,7 @@
-"""A lane: where blocking work runs, one piece after the other, off the event loop. In a simulation it runs inline at a virtual delay."""
+"""A lane: where blocking work runs, one piece after the other, off the event loop.
+
+In a simulation it runs inline at a virtual delay.
+"""
 
 from __future__ import annotations
 

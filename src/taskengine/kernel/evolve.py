@@ -1,0 +1,58 @@
+"""Apply one fact to the state and say how what the world owes has changed. Never refuses, never asks why.
+
+One function for each event type, found in the table ``APPLY``. No expression is evaluated and no clock is read: everything that
+was decided stands in the event. Replaying a history through here is all that recovery is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from taskengine.kernel import fold_execution as execution
+from taskengine.kernel import fold_task as task
+from taskengine.kernel.state import Execution
+from taskengine.model import event as ev
+from taskengine.model.effect import Effect, WakeAt
+
+__all__ = ["APPLY", "evolve"]
+
+APPLY: dict[type, Callable[[Execution, Any, list[Effect]], None]] = {
+    ev.ExecutionStarted: execution.started,
+    ev.ExecutionCompleted: execution.completed,
+    ev.ExecutionFailed: execution.failed,
+    ev.ExecutionCancelled: execution.cancelled,
+    ev.ExecutionTerminated: execution.terminated,
+    ev.ExecutionTimedOut: execution.timed_out,
+    ev.ExecutionRetried: execution.retried,
+    ev.SubtreePaused: execution.paused,
+    ev.SubtreeResumed: execution.resumed,
+    ev.SubtreeCancelled: execution.cancelling,
+    ev.SignalReceived: execution.signalled,
+    ev.TaskScheduled: task.scheduled,
+    ev.TaskStarted: task.started,
+    ev.TaskCompleted: task.completed,
+    ev.TaskFailed: task.failed,
+    ev.TaskQuarantined: task.quarantined,
+    ev.TaskCancelled: task.cancelled,
+    ev.TaskSkipped: task.skipped,
+    ev.TaskRetryScheduled: task.retry_scheduled,
+    ev.TaskAttemptLost: task.attempt_lost,
+    ev.TaskTimedOut: task.timed_out,
+    ev.TimerSet: task.timer_set,
+    ev.TimerFired: task.timer_fired,
+    ev.TimerCancelled: task.timer_cancelled,
+}
+
+
+def evolve(state: Execution, event: ev.Event) -> list[Effect]:
+    """Fold one event into the state; returns the changes of what is owed, in order."""
+    effects: list[Effect] = []
+    state.seq += 1
+    state.at = event.at
+    APPLY[type(event)](state, event, effects)
+    due_at = state.due_at()
+    if due_at != state.wake_at:
+        state.wake_at = due_at
+        effects.append(WakeAt(due_at))
+    return effects

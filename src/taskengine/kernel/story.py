@@ -1,0 +1,123 @@
+"""How a task came to be where it is, in words, and why it is not running. For people; told from the history and the state alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from taskengine.kernel.state import Execution
+from taskengine.model import event as ev
+from taskengine.model.status import Phase
+
+__all__ = ["Line", "story", "why"]
+
+
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """One sentence of a story."""
+
+    seq: int
+    at: int
+    text: str
+
+
+def story(state: Execution, history: Iterable[ev.Event], path: str) -> list[Line]:
+    """Every event that concerns the task at ``path`` (``/`` tells the execution's own), oldest first."""
+    number = state.plan.by_path[path]
+    told: list[Line] = []
+    for seq, event in enumerate(history, 1):
+        text = _tell(event, number, path)
+        if text:
+            told.append(Line(seq, event.at, text))
+    return told
+
+
+def why(state: Execution, path: str) -> str:
+    """Why a task is where it is now: the same questions, in the same order, that admission asks."""
+    number = state.plan.by_path[path]
+    step = state.plan.steps[number]
+    if state.is_finished:
+        return f"the execution is {state.status}" + (f" ({state.outcome})" if state.outcome else "")
+    if state.is_cancelling:
+        return "the execution is being cancelled"
+    if state.is_paused:
+        return "the execution is paused"
+    if state.is_held(number):
+        return f"{path} is paused"
+    if number == 0:
+        return f"the execution is {state.status}"
+    task = state.live.get(number)
+    match Phase(state.phase[number]):
+        case Phase.PENDING:
+            waits = [state.plan.steps[d].id for d in step.dependencies if state.phase[d] <= Phase.RETRYING]
+            return f"waits for {', '.join(waits[:5])}{' …' if len(waits) > 5 else ''} (join {step.join})"  # noqa: PLR2004
+        case Phase.READY if number in state.suspects:
+            return "lost with its process more than once: runs alone, after everything else"
+        case Phase.READY:
+            bound = state.plan.workflow.limits.max_concurrency
+            if bound is not None and state.counts[Phase.RUNNING] >= bound:
+                return f"max_concurrency {bound} of the workflow is reached"
+            return "waits for a free slot"
+        case Phase.RUNNING:
+            return f"attempt {task.attempt if task else 0} is running"
+        case Phase.WAITING if task is not None and task.is_stuck:
+            return "its attempt was lost and the step is not idempotent: retry or cancel it"
+        case Phase.WAITING:
+            return f"waits for signal {task.signal}" if task is not None and task.signal else "waits for its time"
+        case Phase.RETRYING:
+            return f"waits for its next attempt after: {task.error.message if task and task.error else 'an error'}"
+        case phase:
+            error = f": {task.error.type} {task.error.message}".rstrip() if task is not None and task.error else ""
+            return f"has ended, {phase.name.lower()}{error}"
+
+
+def _tell(event: ev.Event, number: int, path: str) -> str:
+    match event:
+        case ev.SubtreePaused() | ev.SubtreeResumed() | ev.SubtreeCancelled():
+            if event.path not in {"/", path}:
+                return ""
+            what = {"SubtreePaused": "paused", "SubtreeResumed": "resumed"}.get(type(event).__name__, "cancel asked for")
+            return f"{event.path} {what}" + _by(event.by, event.reason)
+        case ev.ExecutionRetried() if number in event.tasks:
+            return "a new round, with the whole execution" + _by(event.by, event.reason)
+        case ev.ExecutionStarted() if number == 0:
+            return "started" + _by(event.by, "")
+        case ev.SignalReceived() if number == 0:
+            return f"signal {event.name} received" + _by(event.by, "")
+        case _ if number == 0 and not hasattr(event, "task"):
+            return _words(type(event).__name__.removeprefix("Execution"))
+        case _ if getattr(event, "task", -1) == number and number:
+            return _tell_task(event)
+        case _:
+            return ""
+
+
+def _tell_task(event: ev.Event) -> str:
+    match event:
+        case ev.TaskScheduled():
+            return f"attempt {event.attempt} began" + (", alone, as a suspect" if event.is_suspect else "")
+        case ev.TaskFailed():
+            return f"failed for good: {event.error.type} {event.error.message}".rstrip()
+        case ev.TaskRetryScheduled():
+            if event.is_new_round:
+                return "a new round" + _by(event.by, "")
+            error = f"{event.error.type} {event.error.message}" if event.error else "failed"
+            return f"attempt {event.attempt} ended: {error}; again in {(event.due_at - event.at) / 1000:g} s"
+        case ev.TaskTimedOut():
+            return f"the {event.kind} timeout passed"
+        case ev.TaskSkipped():
+            return "skipped: " + ("its condition is false" if event.reason is ev.SkipReason.WHEN else "its join cannot hold")
+        case ev.TaskAttemptLost():
+            return f"attempt {event.attempt} was " + ("lost with its process" if event.is_counted else "given back")
+        case ev.TaskStarted():
+            return f"waits for signal {event.signal}" if event.signal else "waits"
+        case _:
+            return _words(type(event).__name__.removeprefix("Task"))
+
+
+def _words(name: str) -> str:
+    return "".join(f" {char.lower()}" if char.isupper() else char for char in name).strip()
+
+
+def _by(by: str, reason: str) -> str:
+    return (f" by {by}" if by else "") + (f": {reason}" if reason else "")
