@@ -182,16 +182,18 @@ def write_report(*, database: str, defects_path: str, chart: str, workdir: str, 
 
 
 def _read_table(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Give each row's line number and cells, without blank lines."""
+    """Give each row's cells and the line it begins on, without blank lines."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file)
         header = next(reader, [])
         if tuple(header) != COLUMNS:
             msg = f"{path}:1: the header is {','.join(header)!r}, expected {','.join(COLUMNS)!r}"
             raise ValueError(msg)
+        line = reader.line_num + 1
         for cells in reader:
             if cells:
-                yield reader.line_num, cells
+                yield line, cells
+            line = reader.line_num + 1
 
 
 def _row_defects(line: int, cells: list[str], *, years: list[int], first_line: dict[date, int]) -> Iterator[Defect]:
