@@ -56,6 +56,7 @@ class Summary(_Row, frozen=True):
 
     execution_id: str
     workflow_id: str
+    workflow_version: str
     status: str
     outcome: str
     seq: int
