@@ -1,0 +1,35 @@
+"""task-engine: durable workflows. Import the public names from here; each is loaded when it is first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taskengine.app.engine import Engine, Execution
+    from taskengine.define.context import TaskContext
+    from taskengine.model.workflow import Join, Limits, RetryPolicy, Step, Workflow
+    from taskengine.runtime.settings import NodeSettings
+
+__version__ = "0.1.0"
+__all__ = ["Engine", "Execution", "Join", "Limits", "NodeSettings", "RetryPolicy", "Step", "TaskContext", "Workflow", "__version__"]
+
+_HOMES = {
+    "Engine": "taskengine.app.engine",
+    "Execution": "taskengine.app.engine",
+    "Join": "taskengine.model.workflow",
+    "Limits": "taskengine.model.workflow",
+    "NodeSettings": "taskengine.runtime.settings",
+    "RetryPolicy": "taskengine.model.workflow",
+    "Step": "taskengine.model.workflow",
+    "TaskContext": "taskengine.define.context",
+    "Workflow": "taskengine.model.workflow",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'taskengine' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 -- a name costs nothing until it is used
+
+    return getattr(import_module(home), name)

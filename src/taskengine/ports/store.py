@@ -193,6 +193,10 @@ class Ownership(Protocol):
         """
         ...
 
+    async def release(self, execution_ids: Sequence[str], *, by: str, now: Instant) -> None:
+        """Give these open executions back, where ``by`` owns them (no owner, ``wake_at`` = now). Idempotent."""
+        ...
+
     async def due(self, *, now: Instant, limit: int) -> tuple[list[str], Instant | None]:
         """Unowned executions with ``wake_at <= now``, by time and id, and the earliest ``wake_at`` still to come."""
         ...

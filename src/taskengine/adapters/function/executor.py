@@ -1,0 +1,142 @@
+"""Performs ``function`` steps: binds parameters, calls, turns whatever comes back into the end of an attempt.
+
+An async function is stopped by cancelling it. A thread cannot be stopped: its attempt ends at once, its slot stays taken until the
+function returns, and what it returns then is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from taskengine.adapters.function.registry import Function, FunctionRegistry
+from taskengine.adapters.function.threads import Threads
+from taskengine.define.context import TaskContext
+from taskengine.errors import NotFoundError
+from taskengine.model.command import Abandoned, AttemptEnd, Failed, Succeeded
+from taskengine.model.value import Raw, TaskError, decode, encode
+from taskengine.model.workflow import Step
+from taskengine.ports.executor import Attempt
+
+__all__ = ["FunctionExecutor"]
+
+_ABANDONED: Final = Abandoned()
+_MAX_MESSAGE: Final = 2_000
+
+
+class FunctionExecutor:
+    """One for a node."""
+
+    def __init__(self, registry: FunctionRegistry, *, max_payload: int = 16 * 1024 * 1024) -> None:
+        self._registry = registry
+        self._max_payload = max_payload
+        self._threads = Threads("taskengine-function")
+
+    def missing(self, step: Step, source: str) -> str:
+        """Which function cannot be found, and why."""
+        try:
+            self._registry.find(step.config["function"], source)
+        except NotFoundError as error:
+            return error.message + (f" ({error.hint})" if error.hint else "")
+        return ""
+
+    def begin(self, attempt: Attempt) -> None:
+        """Bind and call."""
+        try:
+            function = self._registry.find(attempt.step.config["function"], attempt.source)
+            arguments = _bind(function, attempt)
+        except Exception as error:  # noqa: BLE001 -- the parameters are the user's
+            attempt.end(Failed(describe(error)))
+            attempt.free()
+            return
+        if function.is_async:
+            task = asyncio.get_running_loop().create_task(self._await(function.call, arguments, attempt))
+            attempt.on_stop(partial(_cancel, task, attempt))
+        else:
+            self._run(function.call, arguments, attempt)
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._threads.close()
+
+    async def _await(self, call: Callable[..., Any], arguments: dict[str, Any], attempt: Attempt) -> None:
+        end: AttemptEnd
+        try:
+            end = self._succeeded(await call(**arguments))
+        except asyncio.CancelledError:
+            end = _ABANDONED
+        except Exception as error:  # noqa: BLE001 -- whatever the user's code raises
+            end = Failed(describe(error))
+        attempt.free()
+        attempt.end(end)
+
+    def _run(self, call: Callable[..., Any], arguments: dict[str, Any], attempt: Attempt) -> None:
+        loop = asyncio.get_running_loop()
+
+        def work() -> None:
+            end: AttemptEnd
+            try:
+                end = self._succeeded(call(**arguments))
+            except Exception as error:  # noqa: BLE001 -- whatever the user's code raises
+                end = Failed(describe(error))
+            except BaseException as error:  # noqa: BLE001 -- SystemExit in a thread is a failure of the step, not of the engine
+                end = Failed(describe(error))
+            try:
+                loop.call_soon_threadsafe(_finish, attempt, end)
+            except RuntimeError:
+                return  # the loop is gone: the attempt is lost with the process
+
+        attempt.on_stop(lambda: attempt.end(_ABANDONED))
+        self._threads.run(work)
+
+    def _succeeded(self, value: Any) -> AttemptEnd:  # noqa: ANN401 -- the user's result
+        try:
+            output = encode(value)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            return Failed(TaskError(type="ValidationError", message=f"the result cannot be written as JSON: {error}"))
+        if len(output) > self._max_payload:
+            message = f"the result has {len(output)} bytes, {self._max_payload} are allowed"
+            return Failed(TaskError(type="PayloadTooLarge", message=message, bases=("ValidationError",)))
+        return Succeeded(Raw(output))
+
+
+def _cancel(task: asyncio.Task[None], attempt: Attempt) -> None:
+    """Cancel it; a task that is cancelled before its first step never enters its body, so its end is reported here."""
+    task.add_done_callback(lambda _: _finish(attempt, _ABANDONED))
+    task.cancel()
+
+
+def _finish(attempt: Attempt, end: AttemptEnd) -> None:
+    attempt.free()
+    attempt.end(end)
+
+
+def _bind(function: Function, attempt: Attempt) -> dict[str, Any]:
+    """The rendered params, the outputs of dependencies that parameters are named after, and the context."""
+    params: Any = decode(attempt.input)
+    arguments: dict[str, Any] = params
+    names = function.parameters
+    if len(names) > len(params):
+        for step_id in attempt.step.depends_on:
+            if step_id in names and step_id not in params:
+                output = attempt.upstream(step_id)
+                if output is not None:
+                    if arguments is params:
+                        arguments = dict(params)
+                    arguments[step_id] = decode(output)
+        if function.context_parameter and function.context_parameter not in params:
+            if arguments is params:
+                arguments = dict(params)
+            arguments[function.context_parameter] = TaskContext(attempt, attempt.task, params)
+    return arguments
+
+
+def describe(error: BaseException) -> TaskError:
+    """An exception as data: its class, what it says (shortened), and its bases by name."""
+    message = str(error)
+    if len(message) > _MAX_MESSAGE:
+        message = message[:_MAX_MESSAGE] + " …"
+    bases = tuple(kind.__name__ for kind in type(error).__mro__[1:] if kind not in {object, BaseException})
+    return TaskError(type=type(error).__name__, message=message, bases=bases)

@@ -1,0 +1,106 @@
+"""Functions by name. A name with a colon is an import path and is found without being registered.
+
+``module:qualname`` is looked for as a file beside the workflow document first, then as an ordinary import. What was found is kept.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from taskengine.errors import NotFoundError
+
+__all__ = ["Function", "FunctionRegistry"]
+
+_CONTEXT: Final = "ctx"
+
+
+class Function:
+    """A callable with what binding needs to know of it, looked up once."""
+
+    __slots__ = ("call", "context_parameter", "is_async", "name", "parameters")
+
+    def __init__(self, name: str, call: Callable[..., Any]) -> None:
+        self.name = name
+        self.call = call
+        self.is_async = inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+        try:
+            signature = inspect.signature(call)
+        except (TypeError, ValueError):  # some builtins have none: they get exactly the params
+            self.parameters: frozenset[str] = frozenset()
+            self.context_parameter = ""
+            return
+        self.parameters = frozenset(
+            one.name for one in signature.parameters.values() if one.kind not in {one.VAR_POSITIONAL, one.VAR_KEYWORD}
+        )
+        annotated = [
+            one.name
+            for one in signature.parameters.values()
+            if getattr(one.annotation, "__name__", one.annotation) == "TaskContext"
+        ]
+        self.context_parameter = annotated[0] if annotated else _CONTEXT if _CONTEXT in self.parameters else ""
+
+
+class FunctionRegistry:
+    """Registered functions, and those found by their import path."""
+
+    def __init__(self) -> None:
+        self._registered: dict[str, Function] = {}
+        self._found: dict[tuple[str, str], Function] = {}
+
+    def register(self, name: str, call: Callable[..., Any]) -> None:
+        """Make a callable known under a name; a later registration takes the place of an earlier one."""
+        self._registered[name] = Function(name, call)
+
+    def find(self, name: str, source: str = "") -> Function:
+        """The function. ``NotFoundError`` says what was looked for and where."""
+        found = self._registered.get(name) or self._found.get((source, name))
+        if found is None:
+            if ":" not in name:
+                close = difflib.get_close_matches(name, self._registered, n=1)
+                hint = f'did you mean "{close[0]}"?' if close else "register it, or write module:function"
+                raise NotFoundError("function_not_found", f'no function "{name}" is registered', hint=hint)
+            found = self._found[(source, name)] = Function(name, _import(name, source))
+        return found
+
+
+def _import(name: str, source: str) -> Callable[..., Any]:
+    module_name, _, qualname = name.partition(":")
+    try:
+        module = _beside(module_name, Path(source)) if source else None
+        target: Any = module if module is not None else importlib.import_module(module_name)
+        for part in qualname.split("."):
+            target = getattr(target, part)
+    except (ImportError, AttributeError, SyntaxError) as error:
+        raise NotFoundError(
+            "function_not_found", f'"{name}" cannot be imported: {error}', hint="is the module installed, or beside the document?"
+        ) from error
+    if not callable(target):
+        raise NotFoundError("function_not_found", f'"{name}" is no function but {type(target).__name__}')
+    return target
+
+
+def _beside(module_name: str, directory: Path) -> Any:  # noqa: ANN401 -- a module of the user's
+    path = directory.joinpath(*module_name.split(".")).with_suffix(".py")
+    if not path.is_file():
+        return None
+    unique = f"taskengine_document.{abs(hash(str(path.resolve()))):x}.{module_name}"
+    if unique in sys.modules:
+        return sys.modules[unique]
+    spec = importlib.util.spec_from_file_location(unique, path)
+    if spec is None or spec.loader is None:
+        return None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[unique] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[unique]
+        raise
+    return module

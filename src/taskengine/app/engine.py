@@ -1,0 +1,311 @@
+"""The engine as a program embeds it: ``async with Engine("work.db") as engine`` or, without a loop of one's own, ``with Engine(…)``.
+
+Composes store, executors and node; owns none of their rules. Everything is async and written once; the synchronous form is
+``app.bridge``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
+from taskengine.adapters.lanes import ThreadLane
+from taskengine.errors import ConflictError, NotFoundError
+from taskengine.model import command as cmd
+from taskengine.model.ids import WORKFLOW
+from taskengine.model.value import Instant, Json, Raw, raw
+from taskengine.model.workflow import Workflow
+from taskengine.ports.store import ExecutionFilter, Store, StoredWorkflow, Summary
+from taskengine.runtime.catalog import KnownWorkflow, PlanCatalog
+from taskengine.runtime.environment import Environment
+from taskengine.runtime.inbox import InboxService
+from taskengine.runtime.node import Node
+from taskengine.runtime.operations import Operations, Started
+from taskengine.runtime.residency import Residency
+from taskengine.runtime.resident import Result
+from taskengine.runtime.services import Services
+from taskengine.runtime.settings import NodeSettings
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from taskengine.app.bridge import SyncEngine
+
+__all__ = ["Engine", "Execution", "open_store", "use_own_process"]
+
+
+class Execution:
+    """A started execution: its id, and its result when one waits for it."""
+
+    __slots__ = ("_engine", "id")
+
+    def __init__(self, engine: Engine, execution_id: str) -> None:
+        self._engine = engine
+        self.id = execution_id
+
+    async def result(self, *, timeout: float | None = None) -> Result:  # noqa: ASYNC109 -- the caller's own word for it
+        """Wait for its end."""
+        return await self._engine.wait_for_instance(self.id, timeout=timeout)
+
+    def __repr__(self) -> str:
+        return f"Execution({self.id!r})"
+
+
+class Engine:
+    """One node on one store. ``store`` is a path of an SQLite file, ``":memory:"``, or a ``Store``."""
+
+    def __init__(
+        self,
+        store: str | Path | Store = "task-engine.db",
+        *,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        settings: NodeSettings | None = None,
+        environment: Environment | None = None,
+    ) -> None:
+        self._settings = settings if settings is not None else NodeSettings()
+        self._environment = environment if environment is not None else Environment(ThreadLane)
+        self._store = open_store(store, self._environment) if isinstance(store, str | Path) else store
+        self._registry = FunctionRegistry()
+        for name, function in (functions or {}).items():
+            self._registry.register(name, function)
+        self._functions = FunctionExecutor(self._registry, max_payload=self._settings.max_payload)
+        self._executors = {"function": self._functions}
+        self._is_running = False
+        self._sync: SyncEngine | None = None
+
+    # Life
+
+    async def start(self) -> None:
+        """Open the store, join the other nodes, begin recovery. Idempotent."""
+        if self._is_running:
+            return
+        await self._store.open()
+        self._node = Node(self._store, self._environment, self._executors, self._settings)
+        self._catalog = PlanCatalog(self._store, self._executors)
+        self._residency = Residency(self._node, self._catalog)
+        self._inbox = InboxService(self._node, self._residency)
+        self._operations = Operations(self._node, self._residency, self._inbox.forward)
+        self._services = Services(self._node, self._residency, self._operations, self._inbox)
+        await self._services.start()
+        self._is_running = True
+
+    async def stop(self) -> None:
+        """Stop gracefully: attempts may finish for a while, the rest are given back uncounted. Idempotent."""
+        if not self._is_running:
+            return
+        self._is_running = False
+        await self._services.stop()
+        self._functions.close()
+        await self._store.close()
+
+    async def __aenter__(self) -> Engine:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def __enter__(self) -> SyncEngine:
+        from taskengine.app.bridge import SyncEngine  # noqa: PLC0415 -- only the synchronous form needs it
+
+        self._sync = SyncEngine(self)
+        return self._sync
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._sync is not None:
+            self._sync.close()
+
+    @property
+    def node(self) -> Node:
+        """The node, for those who look inside (statistics, live views)."""
+        return self._node
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+        return self._store
+
+    # Definitions
+
+    def register(self, name: str, function: Callable[..., Any]) -> None:
+        """Make a function known to workflows under a name."""
+        self._registry.register(name, function)
+
+    async def deploy(self, workflow: Workflow, *, source: str = "") -> StoredWorkflow:
+        """Keep a version of a workflow. ``ConflictError("version_exists")``: the same label stands for other content.
+
+        ``source``: the directory where functions named by file are looked for.
+        """
+        stored = await self._store.put_workflow(
+            StoredWorkflow(
+                self._environment.new_id(WORKFLOW),
+                workflow.name,
+                workflow.version,
+                msgspec.json.encode(msgspec.structs.replace(workflow, version=""), order="sorted"),
+                source,
+                self._environment.now(),
+            )
+        )
+        self._catalog.keep(stored)
+        return stored
+
+    # Executions
+
+    async def execute_workflow(
+        self,
+        workflow: Workflow | str | StoredWorkflow,
+        *,
+        params: Mapping[str, Json] | None = None,
+        variables: Mapping[str, Json] | None = None,
+        priority: int | None = None,
+        business_key: str = "",
+        by: str = "",
+        idempotency_key: str = "",
+    ) -> Execution:
+        """Start an execution; it is durable when this returns.
+
+        ``workflow``: a workflow (deployed when it is new), a name or an id (the latest version), or a stored version. An
+        ``idempotency_key`` that was used before gives the earlier execution.
+        Raises ``NotFoundError`` (workflow, function), ``OverloadedError``, ``StorageError``.
+        """
+        known = await self._known(workflow)
+        return await self._start(
+            known, params, variables, priority=priority, business_key=business_key, by=by, idempotency_key=idempotency_key
+        )
+
+    async def _start(
+        self,
+        known: KnownWorkflow,
+        params: Mapping[str, Json] | None,
+        variables: Mapping[str, Json] | None,
+        *,
+        priority: int | None,
+        business_key: str,
+        by: str,
+        idempotency_key: str,
+    ) -> Execution:
+        self._catalog.must_be_performable(known)
+        if idempotency_key:
+            earlier = await self._store.answer_of(f"start:{idempotency_key}")
+            if earlier is not None:
+                return Execution(self, earlier.decode())
+        started = self._operations.begin(
+            known,
+            raw(dict(params)) if params else _NO_INPUT,
+            variables=_variables(known.plan.workflow, params, variables),
+            priority=priority,
+            business_key=business_key,
+            by=by,
+            mark=idempotency_key,
+        )
+        return Execution(self, await self._operations.started(started, mark=idempotency_key))
+
+    async def begin_many(self, workflow: Workflow | str | StoredWorkflow, params: list[Mapping[str, Json]]) -> list[Execution]:
+        """Start one execution for each of the inputs, in as few commits as possible; all are durable when this returns."""
+        known = await self._known(workflow)
+        self._catalog.must_be_performable(known)
+        started: list[Started] = []
+        for one in params:
+            started.append(
+                self._operations.begin(known, raw(dict(one)), variables=_variables(known.plan.workflow, one, None))
+            )
+            if len(started) % self._settings.batch_cap == 0:
+                await asyncio.sleep(0)
+        return [Execution(self, await self._operations.started(one)) for one in started]
+
+    async def wait_for_instance(self, execution_id: str, *, timeout: float | None = None) -> Result:  # noqa: ASYNC109
+        """Wait for the end of an execution, wherever it runs. ``TimeoutError`` after ``timeout`` seconds; it goes on then."""
+        if timeout is None:
+            return await self._operations.wait(execution_id)
+        async with asyncio.timeout(timeout):
+            return await self._operations.wait(execution_id)
+
+    async def pause_instance(self, execution_id: str, *, path: str = "/", by: str = "", reason: str = "") -> None:
+        """Start nothing new at or below ``path``; true when this returns."""
+        await self._command(execution_id, lambda at: cmd.Pause(at=at, path=path, by=by, reason=reason))
+
+    async def resume_instance(self, execution_id: str, *, path: str = "/", by: str = "", reason: str = "") -> None:
+        """End the pause of exactly this path."""
+        await self._command(execution_id, lambda at: cmd.Resume(at=at, path=path, by=by, reason=reason))
+
+    async def cancel_instance(self, execution_id: str, *, path: str = "/", by: str = "", reason: str = "") -> None:
+        """Ask what runs to stop; nothing at or below ``path`` starts any more."""
+        await self._command(execution_id, lambda at: cmd.Cancel(at=at, path=path, by=by, reason=reason))
+
+    async def terminate_instance(self, execution_id: str, *, path: str = "/", by: str = "", reason: str = "") -> None:
+        """End it now."""
+        await self._command(execution_id, lambda at: cmd.Terminate(at=at, path=path, by=by, reason=reason))
+
+    async def retry_instance(self, execution_id: str, *, path: str = "/", by: str = "", reason: str = "") -> None:
+        """A new round for what failed or was cancelled."""
+        await self._command(execution_id, lambda at: cmd.Retry(at=at, path=path, by=by, reason=reason))
+
+    async def signal(
+        self, execution_id: str, name: str, data: Json = None, *, by: str = "", signal_id: str = ""
+    ) -> None:
+        """Send a signal; durable when this returns. Repeating a ``signal_id`` is a no-op."""
+        payload: Raw = raw(data)
+        await self._command(
+            execution_id, lambda at: cmd.Signal(at=at, name=name, data=payload, by=by), mark=f"signal:{signal_id}" if signal_id else ""
+        )
+
+    async def get_instance(self, execution_id: str) -> Summary:
+        """The execution's row as committed. ``NotFoundError``: there is none."""
+        found = await self._store.executions(ExecutionFilter(id_part=execution_id), limit=1)
+        if not found:
+            raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
+        return found[0]
+
+    async def _command(self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str = "") -> None:
+        await self._operations.command(execution_id, make, mark=mark)
+
+    async def _known(self, workflow: Workflow | str | StoredWorkflow) -> KnownWorkflow:
+        if isinstance(workflow, str):
+            return await self._catalog.known(workflow, "")
+        if isinstance(workflow, StoredWorkflow):
+            return self._catalog.keep(workflow)
+        return self._catalog.keep(await self.deploy(workflow))
+
+
+_NO_INPUT = Raw(b"{}")
+
+
+def _variables(
+    workflow: Workflow, params: Mapping[str, Json] | None, variables: Mapping[str, Json] | None
+) -> dict[str, Raw]:
+    """Defaults, then the input's keys of the same name, then what was given at start."""
+    merged = dict(workflow.variables)
+    merged.update({name: value for name, value in (params or {}).items() if name in merged})
+    for name in variables or {}:
+        if name not in merged:
+            raise ConflictError("unknown_variable", f'workflow "{workflow.name}" declares no variable "{name}"')
+    merged.update(variables or {})
+    return {name: raw(value) for name, value in merged.items()}
+
+
+def open_store(store: str | Path, environment: Environment) -> Store:
+    """The store that an address means: a file, or ``:memory:``."""
+    if str(store) == ":memory:":
+        from taskengine.adapters.memory import MemoryDatabase, MemoryStore  # noqa: PLC0415 -- only what is used is imported
+
+        return MemoryStore(MemoryDatabase())
+    from taskengine.adapters.sqlite import SqliteStore  # noqa: PLC0415 -- only what is used is imported
+
+    return SqliteStore(Path(store), lanes=environment.lanes)
+
+
+def use_own_process() -> None:
+    """Settings of a process that is ours: a busy neighbour thread must not hold the interpreter for long."""
+    sys.setswitchinterval(0.0005)
+
+

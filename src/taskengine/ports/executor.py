@@ -1,0 +1,91 @@
+"""Executors: what performs the attempts of a step type. One call to begin, exactly one end, and a word when the work has really stopped."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from taskengine.model.command import AttemptEnd
+from taskengine.model.value import Raw
+from taskengine.model.workflow import Step
+
+__all__ = ["Attempt", "Executor", "Stop"]
+
+
+class Stop(Protocol):
+    """Asks running work to stop. Idempotent, returns at once."""
+
+    def __call__(self) -> None:
+        """Ask it."""
+        ...
+
+
+class Attempt(Protocol):
+    """One attempt as an executor sees it. All methods are called in the event loop."""
+
+    @property
+    def execution_id(self) -> str:
+        """The execution, which is also the trace."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Where the workflow's document came from: functions named by file are looked for there."""
+        ...
+
+    @property
+    def step(self) -> Step:
+        """The step being performed."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The task's path in the execution."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """Which attempt this is, from 1."""
+        ...
+
+    @property
+    def input(self) -> Raw:
+        """The rendered input, JSON."""
+        ...
+
+    @property
+    def task(self) -> int:
+        """The task's number in the execution."""
+        ...
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the work was asked to stop."""
+        ...
+
+    def upstream(self, step_id: str) -> Raw | None:
+        """The output of a step that this one depends on; ``None`` when there is no such dependency."""
+        ...
+
+    def on_stop(self, stop: Stop) -> None:
+        """Say how the work is stopped; called at once when that was asked for before."""
+        ...
+
+    def end(self, end: AttemptEnd) -> None:
+        """Report how the attempt ended. The first report counts, later ones are dropped."""
+        ...
+
+    def free(self) -> None:
+        """The work has really stopped: its slot is free. Exactly once, after ``end`` or with it."""
+        ...
+
+
+class Executor(Protocol):
+    """Performs the attempts of its step type."""
+
+    def missing(self, step: Step, source: str) -> str:
+        """What this node lacks to perform the step (a function's name), or an empty text. ``source``: where the document came from."""
+        ...
+
+    def begin(self, attempt: Attempt) -> None:
+        """Start the work and return at once. Never raises for what the user's code does."""
+        ...

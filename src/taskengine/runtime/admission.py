@@ -1,0 +1,81 @@
+"""Who gets the next free slot: executions with ready tasks, most urgent first, then in turn. One extra slot is kept for suspects.
+
+A slot is held from the event that schedules an attempt until its work has really ended, which may be later than the attempt itself
+(a thread cannot be killed).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+
+from taskengine.runtime.resident import Resident
+
+__all__ = ["Admission"]
+
+
+class Admission:
+    """The node's slots. ``grant(resident, slots, suspect_slots)`` gives it a turn and returns how many of each it took."""
+
+    def __init__(self, slots: int, grant: Callable[[Resident, int, int], tuple[int, int]]) -> None:
+        self.slots = slots
+        self.free = slots
+        self.suspects_free = 1
+        self._grant = grant
+        self._order = count()
+        self._waiting: list[tuple[int, int, Resident]] = []
+        self._suspects: deque[Resident] = deque()
+        self._is_serving = False
+        self.is_closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many executions wait for a slot."""
+        return len(self._waiting) + len(self._suspects)
+
+    def want(self, resident: Resident) -> None:
+        """The execution may have something ready: it waits in line, once."""
+        state = resident.state
+        if state.is_finished or state.is_paused or state.is_cancelling or resident.is_dropped:
+            return
+        first = state.ready.first()
+        if first is not None and not resident.is_queued:
+            resident.is_queued = True
+            heapq.heappush(self._waiting, (-first[0], next(self._order), resident))
+        if state.suspects and not resident.is_suspect_queued:
+            resident.is_suspect_queued = True
+            self._suspects.append(resident)
+
+    def serve(self) -> None:
+        """Give free slots to those that wait. Everything happens now, in this turn of the loop."""
+        if self._is_serving or self.is_closed:
+            return
+        self._is_serving = True
+        try:
+            while self.free > 0 and self._waiting:
+                resident = heapq.heappop(self._waiting)[2]
+                resident.is_queued = False
+                if not resident.is_dropped:
+                    taken, _ = self._grant(resident, 1 if self._waiting else self.free, 0)
+                    self.free -= taken
+                    if taken:
+                        self.want(resident)
+            while self.suspects_free > 0 and not self._waiting and self._suspects:
+                resident = self._suspects.popleft()
+                resident.is_suspect_queued = False
+                if not resident.is_dropped:
+                    _, taken = self._grant(resident, 0, 1)
+                    self.suspects_free -= taken
+                    if taken:
+                        self.want(resident)
+        finally:
+            self._is_serving = False
+
+    def release(self, *, is_suspect: bool) -> None:
+        """A slot is free again; the caller serves when its turn is complete."""
+        if is_suspect:
+            self.suspects_free += 1
+        else:
+            self.free += 1

@@ -1,0 +1,160 @@
+"""Group commit: whatever became ready since the last commit goes into the next one. No timer, appends never split, one batch at a time.
+
+A commit that fails outright is tried again with growing pauses, results kept; one whose outcome is unknown is resolved by re-reading
+the heads of its streams, never guessed. Verdicts are handed to ``settled`` in the order of the batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from taskengine.errors import StorageError
+from taskengine.ports.store import Append, CommitUnknownError, Journal, Verdict
+from taskengine.runtime.environment import Environment
+from taskengine.runtime.resident import Pending
+
+__all__ = ["GroupCommit"]
+
+_FIRST_PAUSE_S: Final = 0.02
+_LAST_PAUSE_S: Final = 2.0
+_log: Final = logging.getLogger("taskengine.commit")
+
+
+class GroupCommit:
+    """Owns the open batch. ``build`` makes an append of a pending when its batch is closed, or says that
+    it has become void; ``settled`` hears how each ended (void: CONFLICT)."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        environment: Environment,
+        *,
+        cap: int,
+        build: Callable[[Pending], Append | None],
+        settled: Callable[[Sequence[Pending], Sequence[Verdict]], None],
+    ) -> None:
+        self._journal = journal
+        self._environment = environment
+        self._cap = cap
+        self._build = build
+        self._settled = settled
+        self._open: list[Pending] = []
+        self._wake: asyncio.Future[None] | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._is_busy = False
+        self._is_closing = False
+        self.trouble: StorageError | None = None  # why the last commit failed, while it is being retried
+        self.commits = 0
+
+    def start(self) -> None:
+        """Begin to write, in the running loop."""
+        self._writer = asyncio.get_running_loop().create_task(self._write(), name="taskengine-commit")
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything added is settled."""
+        return not self._open and not self._is_busy
+
+    def add(self, pending: Pending) -> None:
+        """Put a pending into the open batch; it may still grow until the batch is closed."""
+        self._open.append(pending)
+        self._rouse()
+
+    async def close(self) -> None:
+        """Write what is open, then stop. While the store is in trouble the rest is given up after one try."""
+        self._is_closing = True
+        self._rouse()
+        if self._writer is not None:
+            await self._writer
+
+    def abort(self) -> None:
+        """Stop at once; nothing more is written."""
+        if self._writer is not None:
+            self._writer.cancel()
+
+    def _rouse(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._open or not self._is_closing:
+            if not self._open:
+                self._wake = loop.create_future()
+                await self._wake
+                self._wake = None
+                continue
+            batch, self._open = self._open[: self._cap], self._open[self._cap :]
+            for pending in batch:
+                pending.resident.pending = None
+            self._is_busy = True
+            built = [self._build(pending) for pending in batch]
+            found = await self._commit([append for append in built if append is not None])
+            self._is_busy = False
+            if found is None:
+                return
+            self.commits += 1
+            verdicts = iter(found)
+            self._settled(batch, [Verdict.CONFLICT if append is None else next(verdicts) for append in built])
+
+    async def _commit(self, appends: list[Append]) -> Sequence[Verdict] | None:
+        """Commit until it is known how every append ended; ``None`` when closing gives up."""
+        verdicts: dict[int, Verdict] = {}
+        left = list(range(len(appends)))
+        pause = _FIRST_PAUSE_S
+        while left:
+            try:
+                found = await self._journal.commit([appends[index] for index in left])
+            except CommitUnknownError as error:
+                self._note(error)
+                known = await self._resolve([appends[index] for index in left])
+            except StorageError as error:
+                self._note(error)
+                known = None
+            else:
+                known = list(found)
+            if known is not None:
+                verdicts.update({index: verdict for index, verdict in zip(left, known, strict=True) if verdict is not None})
+                left = [index for index in left if index not in verdicts]
+                if not left:
+                    break
+            if self._is_closing and known is None:
+                return None
+            await asyncio.sleep(pause * (0.5 + self._environment.rng.random()))
+            pause = min(pause * 2, _LAST_PAUSE_S)
+        if self.trouble is not None:
+            _log.info("commit.recovered", extra={"appends": len(appends)})
+            self.trouble = None
+        return [verdicts[index] for index in range(len(appends))]
+
+    async def _resolve(self, appends: list[Append]) -> list[Verdict | None] | None:
+        """Which of these took place; ``None`` for one that did not and may be tried again, or for all while nobody can say."""
+        try:
+            heads = await self._journal.heads([append.summary.execution_id for append in appends])
+        except StorageError as error:
+            self._note(error)
+            return None
+        known: list[Verdict | None] = []
+        for append in appends:
+            head = heads.get(append.summary.execution_id)
+            if head is None:
+                known.append(None if append.expected_seq == 0 else Verdict.CONFLICT)
+            elif (head.seq, head.token) == (append.expected_seq, append.expected_token):
+                is_done = not append.events and head.owner == append.summary.owner
+                known.append(Verdict.COMMITTED if is_done else None)
+            else:
+                is_ours = (head.seq, head.token) == (append.summary.seq, append.summary.token)
+                is_ours = is_ours and (not append.events or head.last_event == append.events[-1])
+                known.append(Verdict.COMMITTED if is_ours else Verdict.CONFLICT)
+        return known
+
+    def _note(self, error: StorageError) -> None:
+        if self.trouble is None:
+            _log.warning("commit.failed", extra={"error": error.name, "reason": error.message})
+        self.trouble = error

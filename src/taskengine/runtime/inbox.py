@@ -1,0 +1,108 @@
+"""Commands between nodes: sent through the store, applied by the owner in the commit of their effect, answered in the same row."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+import msgspec
+
+from taskengine.errors import CommandRefusedError, ConflictError, LimitError, NotFoundError, StorageError, TaskEngineError
+from taskengine.model.command import Command
+from taskengine.model.value import encode
+from taskengine.ports.store import InboxAnswer, Message, Verdict
+from taskengine.runtime.node import Node
+from taskengine.runtime.operations import Operations
+from taskengine.runtime.residency import Elsewhere, Residency
+
+__all__ = ["InboxService"]
+
+_log: Final = logging.getLogger("taskengine.inbox")
+_PAGE: Final = 200
+_ASK_EVERY_S: Final = 0.02
+_decode_command: Final = msgspec.json.Decoder(Command).decode
+
+
+class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    error: str = ""  # the class of the error, empty when the command was applied
+    name: str = ""
+    message: str = ""
+    hint: str = ""
+
+
+_decode_answer: Final = msgspec.json.Decoder(_Answer).decode
+_ERRORS: Final[dict[str, type[TaskEngineError]]] = {
+    kind.__name__: kind for kind in (CommandRefusedError, ConflictError, LimitError, NotFoundError, StorageError)
+}
+_APPLIED: Final = encode(_Answer())
+
+
+class InboxService:
+    """Both ends: ``forward`` leaves a command for another node, ``receive`` takes those that were left for this one."""
+
+    def __init__(self, node: Node, residency: Residency, *, answer_timeout_ms: int = 30_000) -> None:
+        self._node = node
+        self._residency = residency
+        self._timeout_ms = answer_timeout_ms
+        self._busy: set[int] = set()  # messages being applied
+
+    async def forward(self, execution_id: str, command: Command) -> None:
+        """Send a command to the owner and wait for its answer. Raises what the owner refused with.
+
+        ``ConflictError("owner_silent")`` when no answer came in time: the command stays in the inbox and may still be applied.
+        """
+        node = self._node
+        message_id = await node.store.send(execution_id, encode(command), now=node.environment.now())
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self._timeout_ms / 1000
+        while loop.time() < give_up_at:
+            body = await node.store.answer(message_id)
+            if body is not None:
+                answer = _decode_answer(body)
+                if answer.error:
+                    raise _ERRORS.get(answer.error, TaskEngineError)(answer.name, answer.message, hint=answer.hint)
+                return
+            await asyncio.sleep(_ASK_EVERY_S)
+        raise ConflictError(
+            "owner_silent",
+            f"the node that owns {execution_id} has not answered",
+            hint="the command is kept and will be applied when it does",
+        )
+
+    async def receive(self, operations: Operations) -> None:
+        """Apply what has come, in order. A command that is refused is answered with the refusal."""
+        node = self._node
+        after = 0
+        while messages := await node.store.pending(node.node_id, after=after, limit=_PAGE):
+            for message in messages:
+                await self._apply(operations, message)
+            after = messages[-1].message_id
+
+    async def _apply(self, operations: Operations, message: Message) -> None:
+        node = self._node
+        if message.message_id in self._busy:
+            return
+        try:
+            command = _decode_command(message.body)
+        except msgspec.DecodeError as error:
+            await self._refuse(message, StorageError("unreadable_command", f"the command cannot be read: {error}"))
+            return
+        self._busy.add(message.message_id)
+        try:
+            resident = await self._residency.resident(message.execution_id)
+            if resident is None:
+                raise NotFoundError("execution_not_found", f"there is no execution {message.execution_id}")
+            verdict = await operations.answer_message(resident, command, InboxAnswer(message.message_id, _APPLIED))
+            if verdict is not Verdict.COMMITTED:
+                _log.info("message.again", extra={"message_id": message.message_id})  # it is still there and comes again
+        except Elsewhere:
+            _log.debug("message.elsewhere", extra={"message_id": message.message_id})
+        except TaskEngineError as error:
+            await self._refuse(message, error)
+        finally:
+            self._busy.discard(message.message_id)
+
+    async def _refuse(self, message: Message, error: TaskEngineError) -> None:
+        answer = _Answer(error=type(error).__name__, name=error.name, message=error.message, hint=error.hint)
+        await self._node.store.reply([InboxAnswer(message.message_id, encode(answer))])

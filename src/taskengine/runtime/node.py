@@ -1,0 +1,338 @@
+"""One engine process: executions in memory, their turns, and what follows each commit.
+
+The law: a command is one synchronous turn on the live state (decide, evolve, settle, admit); its events go into the open batch at once;
+effects, acknowledgements and results come after the commit. A failed append drops the state, everything running for it is stopped,
+and whoever waits reads it again. Nothing here knows a database, a function or a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from taskengine.kernel.advance import Turn, advance
+from taskengine.kernel.snapshot import dump
+from taskengine.model import command as cmd
+from taskengine.model import event as ev
+from taskengine.model.codec import encode_event
+from taskengine.model.effect import Effect, Halt, Launch, WakeAt
+from taskengine.model.ids import NODE
+from taskengine.model.status import Phase, Status
+from taskengine.ports.executor import Executor
+from taskengine.ports.store import Append, Mark, Store, Summary, TaskRow, Verdict
+from taskengine.runtime.admission import Admission
+from taskengine.runtime.attempt import RunningAttempt
+from taskengine.runtime.commit import GroupCommit
+from taskengine.runtime.environment import Environment
+from taskengine.runtime.resident import Pending, Resident, Result
+from taskengine.runtime.settings import NodeSettings
+from taskengine.runtime.timers import WakeTimers
+
+__all__ = ["Node"]
+
+_log: Final = logging.getLogger("taskengine.node")
+_ENDS: Final[dict[type, Status]] = {
+    ev.TaskCompleted: Status.COMPLETED,
+    ev.TaskFailed: Status.FAILED,
+    ev.TaskQuarantined: Status.FAILED,
+    ev.TaskCancelled: Status.CANCELLED,
+    ev.TaskSkipped: Status.SKIPPED,
+}
+
+
+class Node:
+    """Owns the residents. ``residency`` brings them in and lets them go, ``services`` watch time and other nodes."""
+
+    def __init__(
+        self, store: Store, environment: Environment, executors: Mapping[str, Executor], settings: NodeSettings
+    ) -> None:
+        self.node_id = environment.new_id(NODE)
+        self.store = store
+        self.environment = environment
+        self.executors = executors
+        self.settings = settings
+        self.residents: dict[str, Resident] = {}
+        self.waiters: dict[str, list[asyncio.Future[Result]]] = {}  # who waits for an execution's end
+        self.attempts: set[RunningAttempt] = set()  # whose work has not stopped yet
+        self.admission = Admission(settings.concurrency if settings.can_run else 0, self._grant)
+        self.timers = WakeTimers(environment, self._tick)
+        self.commit = GroupCommit(store, environment, cap=settings.batch_cap, build=self._build, settled=self._settled)
+        self.on_parked: Callable[[Resident], None] = lambda _: None
+        self.on_finished: Callable[[Resident], None] = lambda _: None
+        self.on_events: Callable[[Resident, Sequence[ev.Event]], None] | None = None
+        self.is_closed = False  # reports are dropped from here on: the attempts were given back
+        self.admission.is_closed = not settings.can_run
+
+    # Turns
+
+    def turn(
+        self,
+        resident: Resident,
+        command: cmd.Command,
+        *,
+        waiter: asyncio.Future[Verdict] | None = None,
+        marks: Sequence[Mark] = (),
+    ) -> Turn:
+        """Apply one command now. ``waiter`` hears the verdict of the append that carries it (at once when it caused nothing).
+
+        Raises what the kernel refuses with; nothing has changed then.
+        """
+        turn = advance(resident.state, command)
+        if turn.events or marks:
+            pending = self._note(resident, turn)
+            if marks:
+                pending.marks = (*pending.marks, *marks)
+            if waiter is not None:
+                pending.waiters.append(waiter)
+            self.admission.want(resident)
+        elif waiter is not None and not waiter.done():
+            waiter.set_result(Verdict.COMMITTED)
+        self.admission.serve()
+        return turn
+
+    def append_nothing(self, resident: Resident) -> Pending:
+        """Put the execution into the open batch as it is: to park it, or to answer its inbox."""
+        pending = resident.pending
+        if pending is None:
+            pending = resident.pending = Pending(resident, resident.state.seq)
+            self.commit.add(pending)
+        return pending
+
+    def _note(self, resident: Resident, turn: Turn) -> Pending:
+        state, events = resident.state, turn.events
+        pending = resident.pending
+        if pending is None:
+            pending = resident.pending = Pending(resident, state.seq - len(events))
+            self.commit.add(pending)
+        seq = state.seq - len(events)
+        for event in events:
+            seq += 1
+            pending.events.append(encode_event(event))
+            status = _ENDS.get(type(event))
+            if status is not None:
+                pending.tasks.append(self._task_row(resident, event, status, seq))
+        if turn.effects:
+            pending.effects.extend(turn.effects)
+        if self.on_events is not None:
+            self.on_events(resident, events)
+        return pending
+
+    @staticmethod
+    def _task_row(resident: Resident, event: ev.Event, status: Status, seq: int) -> TaskRow:
+        number: int = event.task  # type: ignore[union-attr]
+        step = resident.state.plan.steps[number]
+        live = resident.state.live.get(number)
+        return TaskRow(
+            resident.execution_id,
+            number,
+            step.path,
+            status.value,
+            getattr(event, "outcome", None) or ("quarantined" if isinstance(event, ev.TaskQuarantined) else ""),
+            getattr(event, "attempt", 0),
+            live.started_at if live is not None else None,
+            event.at,
+            seq,
+        )
+
+    def _grant(self, resident: Resident, slots: int, suspect_slots: int) -> tuple[int, int]:
+        command = cmd.Admit(at=self.environment.now(), slots=slots, suspect_slots=suspect_slots)
+        turn = advance(resident.state, command)
+        if not turn.events:
+            return 0, 0
+        self._note(resident, turn)
+        normal = suspect = 0
+        for effect in turn.effects:
+            if isinstance(effect, Launch):
+                if effect.is_suspect:
+                    suspect += 1
+                else:
+                    normal += 1
+        return normal, suspect
+
+    def _tick(self, execution_id: str) -> None:
+        resident = self.residents.get(execution_id)
+        if resident is not None:
+            resident.wake_at = None
+            self.turn(resident, cmd.Tick(at=self.environment.now()))
+            self.arm(resident)
+
+    def arm(self, resident: Resident) -> None:
+        """Let the timers know when the execution wants to be woken."""
+        wake_at = resident.state.wake_at
+        if wake_at != resident.wake_at:
+            resident.wake_at = wake_at
+            if wake_at is not None:
+                self.timers.set(resident.execution_id, wake_at)
+
+    # Commits
+
+    def _build(self, pending: Pending) -> Append | None:
+        """Close a pending: its summary as the state stands now, who owns the row from now on, and a snapshot when it is time.
+
+        ``None`` when an earlier append of the execution was refused, so that this one has nothing to stand on.
+        """
+        resident = pending.resident
+        if resident.is_dropped:
+            return None
+        state = resident.state
+        pending.expected_token = resident.token
+        wake_at = None
+        owner = self.node_id
+        if state.is_finished:
+            owner = ""
+        elif not self.settings.can_run:
+            owner = ""
+            wake_at = state.wake_at if state.is_idle else self.environment.now()
+        elif state.is_idle and not resident.running:
+            owner = ""
+            wake_at = state.wake_at
+        if owner and resident.stored_owner != self.node_id:
+            resident.token += 1
+        resident.stored_owner = owner
+        resident.unsettled += 1
+        counts = state.counts
+        return Append(
+            Summary(
+                resident.execution_id,
+                resident.workflow_id,
+                state.plan.workflow.version,
+                state.status.value,
+                state.outcome.value if state.outcome is not None else "",
+                state.seq,
+                resident.token,
+                owner,
+                wake_at,
+                state.priority,
+                state.business_key,
+                resident.created_at,
+                state.at,
+                state.finished_at,
+                state.plan.size,
+                counts[Phase.COMPLETED],
+                counts[Phase.FAILED],
+            ),
+            pending.expected_seq,
+            pending.expected_token,
+            pending.events,
+            pending.tasks,
+            pending.marks,
+            pending.answers,
+            self._snapshot(resident, is_parking=not owner),
+        )
+
+    def _snapshot(self, resident: Resident, *, is_parking: bool) -> bytes | None:
+        state = resident.state
+        since = state.seq - resident.snapshot_seq
+        bound = self.settings.park_snapshot_after if is_parking else self._snapshot_bound(resident)
+        if since < bound or state.is_finished:
+            return None
+        resident.snapshot_seq = state.seq
+        return dump(state)
+
+    def _snapshot_bound(self, resident: Resident) -> int:
+        """Geometric: at least as many events as the snapshot is long, so that it costs O(1) an event."""
+        state = resident.state
+        size = len(state.live) + len(state.outputs) + (len(state.phase) >> 4)
+        return max(self.settings.snapshot_every, size)
+
+    def _settled(self, batch: Sequence[Pending], verdicts: Sequence[Verdict]) -> None:
+        for pending, verdict in zip(batch, verdicts, strict=True):
+            resident = pending.resident
+            resident.unsettled -= 1
+            if verdict is Verdict.COMMITTED and not resident.is_dropped:
+                if pending.effects:
+                    self._perform(resident, pending.effects)
+            else:
+                self.drop(resident, verdict)
+                for effect in pending.effects:
+                    if isinstance(effect, Launch):
+                        self.admission.release(is_suspect=effect.is_suspect)
+            for waiter in pending.waiters:
+                if not waiter.done():
+                    waiter.set_result(verdict)
+            if not resident.is_dropped:
+                self._after_commit(resident)
+        self.admission.serve()
+
+    def _after_commit(self, resident: Resident) -> None:
+        if resident.pending is not None or resident.unsettled:
+            return
+        if resident.state.is_finished:
+            self.residents.pop(resident.execution_id, None)
+            resident.is_dropped = True
+            waiters = self.waiters.pop(resident.execution_id, None)
+            if waiters:
+                result = resident.result()
+                for waiter in waiters:
+                    if not waiter.done():
+                        waiter.set_result(result)
+            self.on_finished(resident)
+        elif not resident.stored_owner:
+            self.on_parked(resident)
+
+    def drop(self, resident: Resident, verdict: Verdict) -> None:
+        """Forget a state that the store does not have; stop what runs for it. Its waiters look again."""
+        if resident.is_dropped:
+            return
+        resident.is_dropped = True
+        if self.residents.get(resident.execution_id) is resident:
+            del self.residents[resident.execution_id]
+        _log.info("execution.dropped", extra={"execution_id": resident.execution_id, "verdict": verdict.value})
+        for attempt in tuple(resident.running.values()):
+            attempt.forget()
+            attempt.stop()
+        resident.running.clear()
+
+    # Effects
+
+    def _perform(self, resident: Resident, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Launch():
+                    self._launch(resident, effect)
+                case Halt():
+                    attempt = resident.running.get(effect.task)
+                    if attempt is not None and attempt.number == effect.attempt:
+                        if effect.is_final:
+                            attempt.forget()
+                            del resident.running[effect.task]
+                        attempt.stop()
+                case WakeAt():
+                    self.arm(resident)
+                case _:
+                    pass
+
+    def _launch(self, resident: Resident, effect: Launch) -> None:
+        number, state = effect.task, resident.state
+        live = state.live.get(number)
+        is_owed = live is not None and live.is_launched and live.attempt == effect.attempt and not state.is_finished
+        if not is_owed or number in resident.running:  # ended while the commit was on its way, or performed before
+            if number not in resident.running:
+                self.admission.release(is_suspect=effect.is_suspect)
+            return
+        attempt = RunningAttempt(
+            resident, number, effect.attempt, is_suspect=effect.is_suspect, ended=self._ended, freed=self._freed
+        )
+        resident.running[number] = attempt
+        self.attempts.add(attempt)
+        executor = self.executors[state.plan.steps[number].step.type]
+        executor.begin(attempt)
+        if live is not None and live.is_cancelling:
+            attempt.stop()
+
+    def _ended(self, attempt: RunningAttempt, end: cmd.AttemptEnd) -> None:
+        resident = attempt.resident
+        if resident.running.get(attempt.task) is attempt:
+            del resident.running[attempt.task]
+        if resident.is_dropped or self.is_closed:
+            return
+        report = cmd.Report(at=self.environment.now(), task=attempt.task, attempt=attempt.number, end=end)
+        self.turn(resident, report)
+
+    def _freed(self, attempt: RunningAttempt) -> None:
+        self.attempts.discard(attempt)
+        self.admission.release(is_suspect=attempt.is_suspect)
+        if attempt.is_ended:
+            self.admission.serve()

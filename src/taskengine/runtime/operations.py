@@ -1,0 +1,175 @@
+"""What callers ask of a node: start, command, wait. Each answer is given after the commit that makes it true."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from taskengine.errors import ConflictError, NotFoundError, OverloadedError, StorageError
+from taskengine.kernel.state import Execution
+from taskengine.model import command as cmd
+from taskengine.model.ids import EXECUTION
+from taskengine.model.value import Instant, Raw
+from taskengine.ports.store import InboxAnswer, Mark, Verdict
+from taskengine.runtime.catalog import KnownWorkflow
+from taskengine.runtime.node import Node
+from taskengine.runtime.residency import Elsewhere, Residency
+from taskengine.runtime.resident import Resident, Result
+
+__all__ = ["Operations", "Started"]
+
+_TRIES: Final = 8
+
+
+class Started:
+    """A start that is on its way: the id is known at once, ``durable`` when the store has it."""
+
+    __slots__ = ("durable", "execution_id")
+
+    def __init__(self, execution_id: str, durable: asyncio.Future[Verdict]) -> None:
+        self.execution_id = execution_id
+        self.durable = durable
+
+
+class Operations:
+    """Commands of people and programs, for executions here; ``forward`` takes those for executions elsewhere."""
+
+    def __init__(
+        self, node: Node, residency: Residency, forward: Callable[[str, cmd.Command], Awaitable[None]]
+    ) -> None:
+        self._node = node
+        self._residency = residency
+        self._forward = forward
+
+    def begin(
+        self,
+        known: KnownWorkflow,
+        given: Raw,
+        *,
+        variables: Mapping[str, Raw],
+        priority: int | None = None,
+        business_key: str = "",
+        by: str = "",
+        mark: str = "",
+    ) -> Started:
+        """Start an execution in this turn of the loop; nothing is promised before ``durable``.
+
+        Raises ``OverloadedError`` when too much is waiting already, ``StorageError`` while the store refuses to write.
+        """
+        node = self._node
+        self._must_accept()
+        now = node.environment.now()
+        execution_id = node.environment.new_id(EXECUTION)
+        state = Execution(execution_id, known.plan)
+        resident = Resident(state, known.stored.workflow_id, known.stored.source, token=0, stored_owner="", created_at=now)
+        resident.snapshot_seq = 0
+        node.residents[execution_id] = resident
+        durable: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        node.turn(
+            resident,
+            cmd.Start(
+                at=now,
+                workflow_id=known.stored.workflow_id,
+                workflow_version=known.stored.version,
+                seed=node.environment.seed(),
+                input=given,
+                variables=dict(variables),
+                priority=priority,
+                business_key=business_key,
+                by=by,
+            ),
+            waiter=durable,
+            marks=(Mark(f"start:{mark}", execution_id.encode(), now),) if mark else (),
+        )
+        return Started(execution_id, durable)
+
+    async def started(self, started: Started, *, mark: str = "") -> str:
+        """Wait until a start is durable; the id of the execution, which is an earlier one's when the mark was there."""
+        verdict = await started.durable
+        if verdict is Verdict.COMMITTED:
+            return started.execution_id
+        earlier = await self._node.store.answer_of(f"start:{mark}") if mark else None
+        if earlier is None:
+            raise StorageError("start_lost", "the start was not written; nothing has happened", hint="start it again")
+        return earlier.decode()
+
+    async def command(self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str = "") -> None:
+        """Apply a command and return when it is durable. A mark makes repeating it a no-op.
+
+        Raises what the kernel refuses with, ``NotFoundError`` for an unknown execution, and ``ConflictError`` when others keep
+        taking the execution away.
+        """
+        node = self._node
+        full_mark = f"command:{execution_id}:{mark}" if mark else ""
+        for _ in range(_TRIES):
+            if full_mark and await node.store.answer_of(full_mark) is not None:
+                return
+            now = node.environment.now()
+            try:
+                resident = await self._residency.resident(execution_id)
+            except Elsewhere as elsewhere:
+                if elsewhere.owner in await node.store.dead_nodes(node.node_id):
+                    await node.store.seize(elsewhere.owner, by=node.node_id, limit=node.settings.load_batch)
+                    continue
+                await self._forward(execution_id, make(now))
+                return
+            if resident is None:
+                raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
+            done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+            node.turn(resident, make(now), waiter=done, marks=(Mark(full_mark, b"", now),) if full_mark else ())
+            if await done is Verdict.COMMITTED:
+                return
+        raise ConflictError("execution_contended", f"others kept changing {execution_id}", hint="try again")
+
+    def answer_message(self, resident: Resident, command: cmd.Command, answer: InboxAnswer) -> asyncio.Future[Verdict]:
+        """Apply a command that came through the inbox; its answer and its effect are one commit."""
+        done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._node.turn(resident, command)
+        pending = self._node.append_nothing(resident)
+        pending.answers.append(answer)
+        pending.waiters.append(done)
+        return done
+
+    async def wait(self, execution_id: str) -> Result:
+        """Wait for an execution's end, here or elsewhere. Cancelling the wait changes nothing."""
+        node = self._node
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        node.waiters.setdefault(execution_id, []).append(future)
+        try:
+            resident = node.residents.get(execution_id)
+            if resident is None:
+                ended = await self.ended(execution_id)
+                if ended is not None:
+                    return ended
+            return await future
+        finally:
+            waiting = node.waiters.get(execution_id)
+            if waiting is not None and future in waiting:
+                waiting.remove(future)
+                if not waiting:
+                    del node.waiters[execution_id]
+
+    async def ended(self, execution_id: str) -> Result | None:
+        """The result of an execution that the store has as finished; ``None`` while it goes on."""
+        stored = await self._node.store.load((execution_id,))
+        if not stored:
+            raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
+        if stored[0].summary.finished_at is None:
+            return None
+        state = await self._residency.read(stored[0])
+        assert state.status_at_end is not None
+        return Result(execution_id, state.status_at_end, state.outcome, state.output, state.error)
+
+    def _must_accept(self) -> None:
+        node, bounds = self._node, self._node.settings
+        if node.commit.trouble is not None:
+            raise node.commit.trouble
+        for what, actual, bound in (
+            ("executions in memory", len(node.residents), bounds.max_residents),
+            ("appends waiting", len(node.commit), bounds.max_backlog),
+        ):
+            if actual >= bound:
+                raise OverloadedError(
+                    "overloaded", f"{actual} {what}, {bound} allowed", hint="wait for some to end, then start again", limit=bound
+                )

@@ -1,0 +1,221 @@
+"""Bringing executions into memory and letting them go again.
+
+Reads are shared: everything asked for in one turn of the loop is read together. A resident that only waits is parked (its row has no
+owner and a ``wake_at``); parked ones stay cached, the longest unused go first. An attempt that a stored history shows as running
+cannot be running here when it is read, so it is lost, and said so before anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from taskengine.errors import StorageError, TaskEngineError
+from taskengine.kernel.advance import fold
+from taskengine.kernel.outstanding import outstanding
+from taskengine.kernel.plan import Plan
+from taskengine.kernel.snapshot import restore
+from taskengine.kernel.state import Execution
+from taskengine.model import command as cmd
+from taskengine.model.codec import decode_event
+from taskengine.model.effect import Halt, Launch
+from taskengine.model.event import ExecutionStarted
+from taskengine.model.value import Instant
+from taskengine.ports.store import Stored, Views
+from taskengine.runtime.catalog import PlanCatalog
+from taskengine.runtime.node import Node
+from taskengine.runtime.resident import Resident
+
+__all__ = ["Elsewhere", "Residency", "SnapshotUnreadable", "restore_execution", "whole_history"]
+
+_log: Final = logging.getLogger("taskengine.residency")
+_REFUSED_FOR_MS: Final = 30_000
+_PAGE: Final = 5_000
+_YIELD_EVERY: Final = 32  # executions restored in one turn of the loop
+
+
+class Elsewhere(Exception):  # noqa: N818 -- not an error: the way to the inbox
+    """A living node owns the execution."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__(owner)
+        self.owner = owner
+
+
+class SnapshotUnreadable(Exception):  # noqa: N818 -- not an error: the history says the same, slower
+    """The snapshot does not decode, or is not one of this plan."""
+
+
+class Residency:
+    """The way in and out of a node's memory."""
+
+    def __init__(self, node: Node, catalog: PlanCatalog) -> None:
+        self._node = node
+        self._catalog = catalog
+        self._parked: OrderedDict[str, Resident] = OrderedDict()
+        self._asked: dict[str, asyncio.Future[Resident | None]] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self.on_evicted: Callable[[Resident], None] = lambda _: None
+        self.refused: dict[str, tuple[Instant, str]] = {}  # what this node could not own, until when, and why
+        node.on_parked = self._park
+        node.on_finished = self._forget
+
+    async def resident(self, execution_id: str) -> Resident | None:
+        """The execution in memory; ``None`` when there is no such execution.
+
+        Raises ``Elsewhere`` when a living node owns it, and the named error that keeps this node from owning it
+        (an unknown event, a damaged history, a workflow it cannot compile).
+        """
+        found = self._node.residents.get(execution_id)
+        if found is not None:
+            if execution_id in self._parked:
+                self._parked.move_to_end(execution_id)
+            return found
+        asked = self._asked.get(execution_id)
+        if asked is None:
+            asked = self._asked[execution_id] = asyncio.get_running_loop().create_future()
+            if self._reader is None or self._reader.done():
+                self._reader = asyncio.get_running_loop().create_task(self._read(), name="taskengine-reader")
+        return await asyncio.shield(asked)
+
+    async def fetch(self, execution_ids: Iterable[str]) -> None:
+        """Bring many in; what cannot be owned is noted in ``refused`` and left."""
+        results = await asyncio.gather(*(self.resident(one) for one in execution_ids), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, TaskEngineError | Elsewhere):
+                raise result
+
+    async def _read(self) -> None:
+        await asyncio.sleep(0)  # whoever asks in this turn of the loop rides along
+        while self._asked:
+            batch = list(self._asked)[: self._node.settings.load_batch]
+            try:
+                stored = {one.summary.execution_id: one for one in await self._node.store.load(batch)}
+            except StorageError as error:
+                for execution_id in batch:
+                    _answer(self._asked.pop(execution_id), error)
+                continue
+            for index, execution_id in enumerate(batch):
+                if index % _YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+                try:
+                    found = await self._admit(stored.get(execution_id))
+                except (TaskEngineError, Elsewhere) as error:
+                    _answer(self._asked.pop(execution_id), error)
+                else:
+                    _answer(self._asked.pop(execution_id), found)
+
+    async def _admit(self, stored: Stored | None) -> Resident | None:
+        """Make a resident of what was read; refuse by name what cannot be owned."""
+        if stored is None:
+            return None
+        node, summary = self._node, stored.summary
+        existing = node.residents.get(summary.execution_id)
+        if existing is not None:
+            return existing
+        if summary.owner and summary.owner != node.node_id:
+            raise Elsewhere(summary.owner)
+        try:
+            known = await self._catalog.known(summary.workflow_id, summary.workflow_version)
+            if node.settings.can_run and not summary.finished_at:
+                self._catalog.must_be_performable(known)
+            state = await self._restore(stored, known.plan)
+        except TaskEngineError as error:
+            self.refused[summary.execution_id] = (node.environment.now() + _REFUSED_FOR_MS, error.message)
+            _log.warning(
+                "execution.refused", extra={"execution_id": summary.execution_id, "error": error.name, "reason": error.message}
+            )
+            raise
+        self.refused.pop(summary.execution_id, None)
+        resident = Resident(
+            state, summary.workflow_id, known.stored.source, token=summary.token, stored_owner=summary.owner, created_at=summary.created_at
+        )
+        resident.snapshot_seq = stored.snapshot_seq
+        node.residents[summary.execution_id] = resident
+        lost = tuple((owed.task, owed.attempt) for owed in outstanding(state) if isinstance(owed, Launch | Halt))
+        if lost:
+            node.turn(resident, cmd.Lost(at=node.environment.now(), attempts=tuple(sorted(lost)), is_counted=True))
+        else:
+            node.admission.want(resident)
+            node.admission.serve()
+        if resident.pending is None:
+            self._park(resident)
+        node.arm(resident)
+        return resident
+
+    async def read(self, stored: Stored) -> Execution:
+        """The state of an execution for reading only, whoever owns it."""
+        known = await self._catalog.known(stored.summary.workflow_id, stored.summary.workflow_version)
+        return await self._restore(stored, known.plan)
+
+    async def _restore(self, stored: Stored, plan: Plan) -> Execution:
+        """The state; when its snapshot cannot be read, from the whole history instead."""
+        try:
+            return restore_execution(stored, plan)
+        except SnapshotUnreadable:
+            _log.warning("snapshot.ignored", extra={"execution_id": stored.summary.execution_id})
+        bodies = await whole_history(self._node.store, stored.summary.execution_id)
+        return restore_execution(Stored(stored.summary, 0, None, bodies), plan)
+
+    def _park(self, resident: Resident) -> None:
+        """It only waits: keep it among the cached, and let the longest unused go."""
+        parked = self._parked
+        parked[resident.execution_id] = resident
+        parked.move_to_end(resident.execution_id)
+        while len(parked) > self._node.settings.cache:
+            execution_id, oldest = parked.popitem(last=False)
+            is_at_rest = oldest.pending is None and not oldest.unsettled and not oldest.running
+            if is_at_rest and not oldest.stored_owner and not oldest.is_queued and not oldest.is_suspect_queued:
+                if self._node.residents.get(execution_id) is oldest:
+                    del self._node.residents[execution_id]
+                    self._node.timers.drop(execution_id)
+                    oldest.is_dropped = True
+                    self.on_evicted(oldest)
+
+    def _forget(self, resident: Resident) -> None:
+        self._parked.pop(resident.execution_id, None)
+        self._node.timers.drop(resident.execution_id)
+
+
+def restore_execution(stored: Stored, plan: Plan) -> Execution:
+    """The state from the snapshot and what came after it.
+
+    Raises ``SnapshotUnreadable``: fold the whole history instead; ``UnknownEventError`` and ``StorageError`` (a damaged history) by name.
+    """
+    execution_id = stored.summary.execution_id
+    state: Execution | None = None
+    if stored.snapshot is not None:
+        try:
+            state = restore(execution_id, plan, stored.snapshot)
+        except (ValueError, KeyError, IndexError, AssertionError) as error:
+            raise SnapshotUnreadable(execution_id) from error
+    events = [decode_event(body) for body in stored.events]
+    if state is None and (not events or not isinstance(events[0], ExecutionStarted)):
+        raise StorageError("unreadable_history", f"the history of {execution_id} does not begin with its start")
+    try:
+        return fold(execution_id, plan, events, state=state)
+    except (AssertionError, KeyError, IndexError, TypeError) as error:
+        raise StorageError("unreadable_history", f"the history of {execution_id} cannot be folded: {error}") from error
+
+
+async def whole_history(views: Views, execution_id: str, *, after: int = 0) -> list[bytes]:
+    """Every stored event after a number, in order."""
+    bodies: list[bytes] = []
+    while found := await views.events(execution_id, after=after + len(bodies), limit=_PAGE):
+        bodies.extend(one.body for one in found)
+        if len(found) < _PAGE:
+            break
+    return bodies
+
+
+def _answer(asked: asyncio.Future[Resident | None], answer: Resident | BaseException | None) -> None:
+    if asked.done():
+        return
+    if isinstance(answer, BaseException):
+        asked.set_exception(answer)
+        asked.exception()  # seen, whether or not somebody still waits
+    else:
+        asked.set_result(answer)

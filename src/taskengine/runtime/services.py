@@ -1,0 +1,167 @@
+"""The node's life: join, recover, watch time and other nodes, stop. Everything periodic is here, and nothing else is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from taskengine.errors import StorageError
+from taskengine.model import command as cmd
+from taskengine.model.value import Instant
+from taskengine.runtime.inbox import InboxService
+from taskengine.runtime.node import Node
+from taskengine.runtime.operations import Operations
+from taskengine.runtime.residency import Residency
+from taskengine.runtime.resident import Resident
+
+__all__ = ["Services"]
+
+_log: Final = logging.getLogger("taskengine.services")
+_FAR_S: Final = 5.0  # look for due executions at least this often
+_TROUBLE_PAUSE_S: Final = 0.2
+
+
+class Services:
+    """Two loops: ``wake`` for parked executions whose time has come, ``watch`` for what other processes do."""
+
+    def __init__(self, node: Node, residency: Residency, operations: Operations, inbox: InboxService) -> None:
+        self._node = node
+        self._residency = residency
+        self._operations = operations
+        self._inbox = inbox
+        self._tasks: list[asyncio.Task[None]] = []
+        self._next_wake_at: Instant | None = None
+        self._nudge = asyncio.Event()
+        self.takes_over = node.settings.can_run
+        residency.on_evicted = self._note_evicted
+
+    async def start(self) -> None:
+        """Join the other nodes, then begin to write, watch and wake. Recovery goes on in the background."""
+        node = self._node
+        await node.store.join(node.node_id, now=node.environment.now())
+        node.commit.start()
+        loop = asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(self._watch(), name="taskengine-watch"))
+        if node.settings.can_run:
+            self._tasks.append(loop.create_task(self._wake(), name="taskengine-wake"))
+
+    async def stop(self) -> None:
+        """Begin nothing new, let attempts finish for a while, give the rest back uncounted, write it all down, leave."""
+        node = self._node
+        node.admission.is_closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        node.timers.close()
+        await self._drain(node.settings.stop_grace_ms / 1000)
+        node.is_closed = True
+        now = node.environment.now()
+        for resident in list(node.residents.values()):
+            given_back = tuple((attempt.task, attempt.number) for attempt in resident.running.values())
+            for attempt in list(resident.running.values()):
+                attempt.forget()
+                attempt.stop()
+            resident.running.clear()
+            if given_back:
+                node.turn(resident, cmd.Lost(at=now, attempts=tuple(sorted(given_back)), is_counted=False))
+        await node.commit.close()
+        try:
+            await node.store.leave(node.node_id, now=node.environment.now())
+        except StorageError as error:
+            _log.warning("node.left_behind", extra={"error": error.name})  # our lock goes with the process
+
+    async def _drain(self, grace_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + grace_s
+        while loop.time() < give_up_at:
+            running = any(resident.running for resident in self._node.residents.values())
+            if not running and self._node.commit.is_idle:
+                return
+            await asyncio.sleep(0.005)
+
+    # Parked executions
+
+    def _note_evicted(self, resident: Resident) -> None:
+        wake_at = resident.state.wake_at
+        if wake_at is not None and (self._next_wake_at is None or wake_at < self._next_wake_at):
+            self._next_wake_at = wake_at
+            self._nudge.set()
+
+    async def _wake(self) -> None:
+        while True:
+            pause = _TROUBLE_PAUSE_S
+            try:
+                pause = await self._wake_due()
+            except StorageError as error:
+                _log.warning("wake.failed", extra={"error": error.name})
+            self._nudge.clear()
+            try:
+                await asyncio.wait_for(self._nudge.wait(), pause)
+            except TimeoutError:
+                continue
+
+    async def _wake_due(self) -> float:
+        """Bring in what is due; seconds until somebody is due next."""
+        node, residency = self._node, self._residency
+        batch = node.settings.load_batch
+        known_to_be_refused = len(residency.refused)
+        now = node.environment.now()
+        due, self._next_wake_at = await node.store.due(now=now, limit=batch + known_to_be_refused)
+        wanted = [one for one in due if one not in node.residents and residency.refused.get(one, (0, ""))[0] <= now]
+        if wanted:
+            await residency.fetch(wanted)
+            if len(wanted) >= batch:
+                return 0.0
+        if self._next_wake_at is None:
+            return _FAR_S
+        return min(_FAR_S, max(0.001, (self._next_wake_at - node.environment.now()) / 1000))
+
+    # Other processes
+
+    async def _watch(self) -> None:
+        node = self._node
+        others = 1
+        while True:
+            try:
+                others = await self._look(others)
+            except StorageError as error:
+                _log.warning("watch.failed", extra={"error": error.name})
+            pause_ms = node.settings.together_poll_ms if others else node.settings.alone_poll_ms
+            await asyncio.sleep(pause_ms / 1000)
+
+    async def _look(self, others: int) -> int:
+        """One look: what others wrote, and whether one of them has died. How many others there are."""
+        node = self._node
+        if await node.store.changed():
+            others = await node.store.other_nodes(node.node_id)
+            await self._inbox.receive(self._operations)
+            await self._tell_waiters()
+            self._nudge.set()
+        if others and self.takes_over:
+            for dead in await node.store.dead_nodes(node.node_id):
+                await self.take_over(dead)
+                others = await node.store.other_nodes(node.node_id)
+        return others
+
+    async def take_over(self, dead_node: str) -> None:
+        """Make a dead node's executions ours and go on with them; what this node cannot perform is given back for others."""
+        node = self._node
+        while seized := await node.store.seize(dead_node, by=node.node_id, limit=node.settings.load_batch):
+            _log.info("node.taken_over", extra={"dead_node": dead_node, "executions": len(seized)})
+            await self._residency.fetch(seized)
+            refused = [one for one in seized if one in self._residency.refused]
+            if refused:
+                await node.store.release(refused, by=node.node_id, now=node.environment.now())
+
+    async def _tell_waiters(self) -> None:
+        """Executions that somebody here waits for may have ended elsewhere."""
+        node = self._node
+        for execution_id in [one for one in node.waiters if one not in node.residents]:
+            result = await self._operations.ended(execution_id)
+            if result is None:
+                continue
+            for waiter in node.waiters.pop(execution_id, []):
+                if not waiter.done():
+                    waiter.set_result(result)

@@ -1,0 +1,25 @@
+"""What can be tuned about a node. Every bound has a name here; the defaults are the ones documented."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["NodeSettings"]
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds and paces of one node. Durations in milliseconds."""
+
+    concurrency: int = 100  # attempts at the same time
+    batch_cap: int = 500  # appends in one commit
+    snapshot_every: int = 256  # events since the last snapshot, at least the size of the live state
+    park_snapshot_after: int = 16  # a parked execution with a longer tail than this gets a snapshot
+    cache: int = 1_000  # parked executions kept in memory
+    max_residents: int = 200_000  # executions in memory before new starts are refused
+    max_backlog: int = 20_000  # executions in the open batch before new starts are refused
+    load_batch: int = 500  # executions read or taken over at a time
+    alone_poll_ms: int = 200  # how often to look for other processes' writes when no other node is registered
+    together_poll_ms: int = 25  # ... and while others are
+    stop_grace_ms: int = 5_000  # how long a graceful stop lets attempts finish
+    can_run: bool = True  # False: a node for control commands only, it begins no attempts and takes nothing over
+    max_payload: int = 16 * 1024 * 1024
