@@ -1,0 +1,69 @@
+"""Ownership on SQLite: a table of nodes, and beside it the locks that say which of them live. Called in the writer's lane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from taskengine.adapters.sqlite import statements as sql
+from taskengine.adapters.sqlite.connection import Connection, transaction
+from taskengine.adapters.sqlite.journal import read_json
+from taskengine.adapters.sqlite.locks import NodeLocks
+from taskengine.errors import StorageError
+from taskengine.model.value import Instant
+
+__all__ = ["dead_nodes", "due", "join", "leave", "other_nodes", "seize"]
+
+
+def join(connection: Connection, locks: NodeLocks, *, node_id: str, now: Instant) -> None:
+    """Lock first, then register: a registered node that lives is never without its lock."""
+    if not locks.take(node_id):
+        raise StorageError("node_exists", f"node {node_id} is alive elsewhere", hint="join with a new node id")
+    with transaction(connection):
+        connection.write(sql.ADD_NODE, (node_id, now))
+
+
+def leave(connection: Connection, locks: NodeLocks, *, node_id: str, now: Instant) -> None:
+    """Give back and forget in one transaction, then let go of the lock."""
+    if not locks.is_held(node_id):
+        return
+    with transaction(connection):
+        connection.write(sql.GIVE_BACK, (node_id, now))
+        connection.write(sql.FORGET_NODE, (node_id,))
+    locks.drop(node_id)
+
+
+def dead_nodes(connection: Connection, locks: NodeLocks, *, node_id: str) -> list[str]:
+    """Registered nodes whose lock can be taken."""
+    return [other for (other,) in connection.read(sql.OTHER_NODES, (node_id,)) if locks.is_dead(other)]
+
+
+def seize(connection: Connection, locks: NodeLocks, *, dead_node: str, by: str, limit: int) -> list[str]:
+    """Move executions while holding the dead node's lock, so that nobody else does and the node cannot come back meanwhile."""
+    with locks.hold_dead(dead_node) as is_dead:
+        if not is_dead:
+            return []
+        with transaction(connection):
+            # One more than is taken tells whether any is left.
+            owned: list[str] = read_json(connection, sql.OWNED, dead_node, limit + 1)
+            seized = sorted(owned)[:limit]
+            connection.write(sql.SEIZE, (msgspec.json.encode(seized).decode(), by))
+            is_forgotten = len(owned) <= limit
+            if is_forgotten:
+                connection.write(sql.FORGET_NODE, (dead_node,))
+        if is_forgotten:
+            locks.drop(dead_node)
+    return seized
+
+
+def due(connection: Connection, *, now: Instant, limit: int) -> tuple[list[str], Instant | None]:
+    """Parked executions whose time has come, and when the next one's comes."""
+    come: list[list[Any]] = read_json(connection, sql.DUE, now, limit)
+    later = connection.read(sql.NEXT_WAKE, (now,))
+    return [execution_id for _, execution_id in sorted(come)], later[0][0] if later else None
+
+
+def other_nodes(connection: Connection, node_id: str) -> int:
+    """How many are registered besides this one."""
+    return connection.read(sql.COUNT_OTHER_NODES, (node_id,))[0][0]
