@@ -30,6 +30,6 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'taskengine' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 -- a name costs nothing until it is used
+    from importlib import import_module
 
     return getattr(import_module(home), name)

@@ -206,6 +206,12 @@ class MemoryStore(Store):
             self._write()
         return [stream.summary.execution_id for stream in seized]
 
+    async def release(self, execution_ids: Sequence[str], *, by: str, now: Instant) -> None:
+        self._write()
+        for stream in self._owned_by(by):
+            if stream.summary.execution_id in execution_ids:
+                stream.summary = msgspec.structs.replace(stream.summary, owner="", wake_at=now)
+
     def _owned_by(self, node_id: str) -> list[Stream]:
         owned = [
             stream

@@ -25,7 +25,7 @@ class SyncExecution:
         self._execution = execution
         self.id = execution.id
 
-    def result(self, *, timeout: float | None = None) -> Any:  # noqa: ANN401 -- a Result
+    def result(self, *, timeout: float | None = None) -> Any:
         """Wait for its end."""
         return self._engine.call(partial(self._execution.result, timeout=timeout))
 
@@ -44,7 +44,7 @@ class SyncEngine:
             self._end_loop()
             raise
 
-    def call(self, function: Callable[[], Any]) -> Any:  # noqa: ANN401 -- whatever the method returns
+    def call(self, function: Callable[[], Any]) -> Any:
         """Run a coroutine function in the loop and wait for it."""
         return asyncio.run_coroutine_threadsafe(function(), self._loop).result()
 
@@ -57,14 +57,14 @@ class SyncEngine:
         finally:
             self._end_loop()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- the engine's own method, called through the loop
+    def __getattr__(self, name: str) -> Any:
         target = getattr(self._engine, name)
         if not inspect.iscoroutinefunction(target):
             return target
 
         @wraps(target)
         def through_the_loop(*args: object, **kwargs: object) -> object:
-            from taskengine.app.engine import Execution  # noqa: PLC0415 -- the two modules know each other's names only
+            from taskengine.app.engine import Execution
 
             found = self.call(partial(target, *args, **kwargs))
             return SyncExecution(self, found) if isinstance(found, Execution) else found

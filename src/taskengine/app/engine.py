@@ -1,4 +1,4 @@
-"""The engine as a program embeds it: ``async with Engine("work.db") as engine`` or, without a loop of one's own, ``with Engine(…)``.
+"""The engine as a program embeds it: ``async with Engine("work.db") as engine``, or ``with`` where there is no loop of one's own.
 
 Composes store, executors and node; owns none of their rules. Everything is async and written once; the synchronous form is
 ``app.bridge``.
@@ -10,7 +10,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -33,8 +33,6 @@ from taskengine.runtime.services import Services
 from taskengine.runtime.settings import NodeSettings
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from taskengine.app.bridge import SyncEngine
 
 __all__ = ["Engine", "Execution", "open_store", "use_own_process"]
@@ -86,12 +84,12 @@ class Engine:
         if self._is_running:
             return
         await self._store.open()
-        self._node = Node(self._store, self._environment, self._executors, self._settings)
+        self._node = Node(self._store, self._environment, executors=self._executors, settings=self._settings)
         self._catalog = PlanCatalog(self._store, self._executors)
         self._residency = Residency(self._node, self._catalog)
         self._inbox = InboxService(self._node, self._residency)
-        self._operations = Operations(self._node, self._residency, self._inbox.forward)
-        self._services = Services(self._node, self._residency, self._operations, self._inbox)
+        self._operations = Operations(self._node, self._residency, forward=self._inbox.forward)
+        self._services = Services(self._node, self._residency, operations=self._operations, inbox=self._inbox)
         await self._services.start()
         self._is_running = True
 
@@ -104,24 +102,20 @@ class Engine:
         self._functions.close()
         await self._store.close()
 
-    async def __aenter__(self) -> Engine:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self.stop()
 
     def __enter__(self) -> SyncEngine:
-        from taskengine.app.bridge import SyncEngine  # noqa: PLC0415 -- only the synchronous form needs it
+        from taskengine.app.bridge import SyncEngine
 
         self._sync = SyncEngine(self)
         return self._sync
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._sync is not None:
             self._sync.close()
 
@@ -180,15 +174,21 @@ class Engine:
         """
         known = await self._known(workflow)
         return await self._start(
-            known, params, variables, priority=priority, business_key=business_key, by=by, idempotency_key=idempotency_key
+            known,
+            params=params,
+            variables=variables,
+            priority=priority,
+            business_key=business_key,
+            by=by,
+            idempotency_key=idempotency_key,
         )
 
     async def _start(
         self,
         known: KnownWorkflow,
+        *,
         params: Mapping[str, Json] | None,
         variables: Mapping[str, Json] | None,
-        *,
         priority: int | None,
         business_key: str,
         by: str,
@@ -202,7 +202,7 @@ class Engine:
         started = self._operations.begin(
             known,
             raw(dict(params)) if params else _NO_INPUT,
-            variables=_variables(known.plan.workflow, params, variables),
+            variables=_variables(known.plan.workflow, params, given=variables),
             priority=priority,
             business_key=business_key,
             by=by,
@@ -217,7 +217,7 @@ class Engine:
         started: list[Started] = []
         for one in params:
             started.append(
-                self._operations.begin(known, raw(dict(one)), variables=_variables(known.plan.workflow, one, None))
+                self._operations.begin(known, raw(dict(one)), variables=_variables(known.plan.workflow, one, given=None))
             )
             if len(started) % self._settings.batch_cap == 0:
                 await asyncio.sleep(0)
@@ -250,13 +250,13 @@ class Engine:
         """A new round for what failed or was cancelled."""
         await self._command(execution_id, lambda at: cmd.Retry(at=at, path=path, by=by, reason=reason))
 
-    async def signal(
-        self, execution_id: str, name: str, data: Json = None, *, by: str = "", signal_id: str = ""
-    ) -> None:
+    async def signal(self, execution_id: str, name: str, *, data: Json = None, by: str = "", signal_id: str = "") -> None:
         """Send a signal; durable when this returns. Repeating a ``signal_id`` is a no-op."""
         payload: Raw = raw(data)
         await self._command(
-            execution_id, lambda at: cmd.Signal(at=at, name=name, data=payload, by=by), mark=f"signal:{signal_id}" if signal_id else ""
+            execution_id,
+            lambda at: cmd.Signal(at=at, name=name, data=payload, by=by),
+            mark=f"signal:{signal_id}" if signal_id else "",
         )
 
     async def get_instance(self, execution_id: str) -> Summary:
@@ -280,26 +280,24 @@ class Engine:
 _NO_INPUT = Raw(b"{}")
 
 
-def _variables(
-    workflow: Workflow, params: Mapping[str, Json] | None, variables: Mapping[str, Json] | None
-) -> dict[str, Raw]:
+def _variables(workflow: Workflow, params: Mapping[str, Json] | None, *, given: Mapping[str, Json] | None) -> dict[str, Raw]:
     """Defaults, then the input's keys of the same name, then what was given at start."""
     merged = dict(workflow.variables)
     merged.update({name: value for name, value in (params or {}).items() if name in merged})
-    for name in variables or {}:
+    for name in given or {}:
         if name not in merged:
             raise ConflictError("unknown_variable", f'workflow "{workflow.name}" declares no variable "{name}"')
-    merged.update(variables or {})
+    merged.update(given or {})
     return {name: raw(value) for name, value in merged.items()}
 
 
 def open_store(store: str | Path, environment: Environment) -> Store:
     """The store that an address means: a file, or ``:memory:``."""
     if str(store) == ":memory:":
-        from taskengine.adapters.memory import MemoryDatabase, MemoryStore  # noqa: PLC0415 -- only what is used is imported
+        from taskengine.adapters.memory import MemoryDatabase, MemoryStore
 
         return MemoryStore(MemoryDatabase())
-    from taskengine.adapters.sqlite import SqliteStore  # noqa: PLC0415 -- only what is used is imported
+    from taskengine.adapters.sqlite import SqliteStore
 
     return SqliteStore(Path(store), lanes=environment.lanes)
 
@@ -307,5 +305,3 @@ def open_store(store: str | Path, environment: Environment) -> Store:
 def use_own_process() -> None:
     """Settings of a process that is ours: a busy neighbour thread must not hold the interpreter for long."""
     sys.setswitchinterval(0.0005)
-
-

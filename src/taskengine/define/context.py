@@ -15,11 +15,10 @@ __all__ = ["TaskContext"]
 class TaskContext:
     """One attempt, seen from inside. Safe to use from the thread that the function runs in."""
 
-    __slots__ = ("_attempt", "_params", "_task")
+    __slots__ = ("_attempt", "_params")
 
-    def __init__(self, attempt: Attempt, task: int, params: dict[str, Any]) -> None:
+    def __init__(self, attempt: Attempt, params: dict[str, Any]) -> None:
         self._attempt = attempt
-        self._task = task
         self._params = params
 
     @property
@@ -30,7 +29,7 @@ class TaskContext:
     @property
     def task_id(self) -> str:
         """The task's id; the same over all attempts."""
-        return task_id(self._attempt.execution_id, self._task)
+        return task_id(self._attempt.execution_id, self._attempt.task)
 
     @property
     def step_id(self) -> str:
@@ -62,7 +61,7 @@ class TaskContext:
         """Whether the attempt was told to stop. A function in a thread has to look at it by itself."""
         return self._attempt.is_stopping
 
-    def get_upstream_result(self, step_id: str) -> Any:  # noqa: ANN401 -- it is the user's own JSON
+    def get_upstream_result(self, step_id: str) -> Any:
         """The output of a step that this one depends on (``None`` when it was skipped). ``NotFoundError`` for any other."""
         output = self._attempt.upstream(step_id)
         if output is None:

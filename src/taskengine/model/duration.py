@@ -19,7 +19,7 @@ MAX_DURATION_MS: Final = 3_650 * 86_400_000  # ten years
 def parse_duration_ms(value: object) -> int:
     """Milliseconds in a duration: a number means seconds. Raises ``ValueError`` for anything else, negative, or above ten years."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"a duration is a number of seconds or text such as 30s or 1h30m, not {value!r}")  # noqa: TRY004
+        raise ValueError(f"a duration is a number of seconds or text such as 30s or 1h30m, not {value!r}")
     if isinstance(value, str):
         text = value.strip()
         if not _WHOLE.fullmatch(text):
@@ -35,7 +35,7 @@ def parse_duration_ms(value: object) -> int:
 def parse_instant(value: object) -> Instant:
     """Milliseconds since 1970 of an ISO 8601 instant with a time zone. Raises ``ValueError``."""
     if not isinstance(value, str):
-        raise ValueError(f"an instant is text such as 2026-01-31T12:00:00Z, not {value!r}")  # noqa: TRY004
+        raise ValueError(f"an instant is text such as 2026-01-31T12:00:00Z, not {value!r}")
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError(f"{value} needs a time zone, e.g. {value}Z")
@@ -44,7 +44,7 @@ def parse_instant(value: object) -> Instant:
 
 def format_duration(duration_ms: int) -> str:
     """``1h2m3s``, ``0.5s``: as people read it."""
-    if duration_ms < 60_000:
+    if duration_ms < _UNITS["m"]:
         return f"{duration_ms / 1_000:.3f}".rstrip("0").rstrip(".") + "s"
     seconds = round(duration_ms / 1_000)
     hours, rest = divmod(seconds, 3_600)

@@ -1,7 +1,7 @@
 """What the world owes an execution, as changes: evolve returns them, the shell performs them after the commit, twice does no harm.
 
-Their sum is ``kernel.outstanding``: a ``Launch`` stays owed until a ``Release`` or a final ``Halt`` of the same attempt (one that is not
-final takes its place), a ``WakeAt`` until the next one.
+Their sum is ``kernel.outstanding``: a ``Launch`` stays owed until a ``Release`` or a final ``Halt`` of the same attempt (one
+that is not final takes its place), a ``WakeAt`` until the next one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Executors: what performs the attempts of a step type. One call to begin, exactly one end, and a word when the work has really stopped."""
+"""Executors: what performs the attempts of a step type.
+
+One call to begin, exactly one end, and a word when the work has really stopped.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,10 @@ class Executor(Protocol):
     """Performs the attempts of its step type."""
 
     def missing(self, step: Step, source: str) -> str:
-        """What this node lacks to perform the step (a function's name), or an empty text. ``source``: where the document came from."""
+        """What this node lacks to perform the step (a function's name), or an empty text.
+
+        ``source``: where the workflow's document came from.
+        """
         ...
 
     def begin(self, attempt: Attempt) -> None:

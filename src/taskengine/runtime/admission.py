@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
 from itertools import count
+from typing import Protocol
 
 from taskengine.runtime.resident import Resident
 
-__all__ = ["Admission"]
+__all__ = ["Admission", "Grant"]
+
+
+class Grant(Protocol):
+    """Gives an execution a turn with free slots; returns how many of each kind it took."""
+
+    def __call__(self, resident: Resident, *, slots: int = 0, suspect_slots: int = 0) -> tuple[int, int]:
+        """Take none, some or all of them."""
+        ...
 
 
 class Admission:
-    """The node's slots. ``grant(resident, slots, suspect_slots)`` gives it a turn and returns how many of each it took."""
+    """The node's slots and who waits for them."""
 
-    def __init__(self, slots: int, grant: Callable[[Resident, int, int], tuple[int, int]]) -> None:
+    def __init__(self, slots: int, grant: Grant) -> None:
         self.slots = slots
         self.free = slots
         self.suspects_free = 1
@@ -58,7 +66,7 @@ class Admission:
                 resident = heapq.heappop(self._waiting)[2]
                 resident.is_queued = False
                 if not resident.is_dropped:
-                    taken, _ = self._grant(resident, 1 if self._waiting else self.free, 0)
+                    taken, _ = self._grant(resident, slots=1 if self._waiting else self.free)
                     self.free -= taken
                     if taken:
                         self.want(resident)
@@ -66,7 +74,7 @@ class Admission:
                 resident = self._suspects.popleft()
                 resident.is_suspect_queued = False
                 if not resident.is_dropped:
-                    _, taken = self._grant(resident, 0, 1)
+                    _, taken = self._grant(resident, suspect_slots=1)
                     self.suspects_free -= taken
                     if taken:
                         self.want(resident)

@@ -20,14 +20,27 @@ _EMPTY: Final = Raw(b"{}")
 class RunningAttempt:
     """Begins at its launch, ends once, frees its slot once."""
 
-    __slots__ = ("_ended", "_freed", "_is_free", "_state", "_stop", "input", "is_ended", "is_stopping", "is_suspect", "number", "resident", "task")
+    __slots__ = (
+        "_ended",
+        "_freed",
+        "_is_free",
+        "_state",
+        "_stop",
+        "input",
+        "is_ended",
+        "is_stopping",
+        "is_suspect",
+        "number",
+        "resident",
+        "task",
+    )
 
     def __init__(
         self,
         resident: Resident,
+        *,
         task: int,
         number: int,
-        *,
         is_suspect: bool,
         ended: Callable[[RunningAttempt, AttemptEnd], None],
         freed: Callable[[RunningAttempt], None],

@@ -1,7 +1,9 @@
-"""Group commit: whatever became ready since the last commit goes into the next one. No timer, appends never split, one batch at a time.
+"""Group commit: whatever became ready since the last commit goes into the next one.
 
-A commit that fails outright is tried again with growing pauses, results kept; one whose outcome is unknown is resolved by re-reading
-the heads of its streams, never guessed. Verdicts are handed to ``settled`` in the order of the batch.
+No timer, appends never split, one batch at a time.
+
+A commit that fails outright is tried again with growing pauses, results kept; one whose outcome is unknown is resolved by
+re-reading the heads of its streams, never guessed. Verdicts are handed to ``settled`` in the order of the batch.
 """
 
 from __future__ import annotations
@@ -24,8 +26,11 @@ _log: Final = logging.getLogger("taskengine.commit")
 
 
 class GroupCommit:
-    """Owns the open batch. ``build`` makes an append of a pending when its batch is closed, or says that
-    it has become void; ``settled`` hears how each ended (void: CONFLICT)."""
+    """Owns the open batch.
+
+    ``build`` makes an append of a pending when its batch is closed, or says that it has become void; ``settled`` hears how each
+    ended (void: CONFLICT).
+    """
 
     def __init__(
         self,

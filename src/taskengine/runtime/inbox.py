@@ -80,7 +80,6 @@ class InboxService:
             after = messages[-1].message_id
 
     async def _apply(self, operations: Operations, message: Message) -> None:
-        node = self._node
         if message.message_id in self._busy:
             return
         try:
@@ -93,7 +92,7 @@ class InboxService:
             resident = await self._residency.resident(message.execution_id)
             if resident is None:
                 raise NotFoundError("execution_not_found", f"there is no execution {message.execution_id}")
-            verdict = await operations.answer_message(resident, command, InboxAnswer(message.message_id, _APPLIED))
+            verdict = await operations.answer_message(resident, command, answer=InboxAnswer(message.message_id, _APPLIED))
             if verdict is not Verdict.COMMITTED:
                 _log.info("message.again", extra={"message_id": message.message_id})  # it is still there and comes again
         except Elsewhere:

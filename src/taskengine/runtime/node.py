@@ -1,8 +1,8 @@
 """One engine process: executions in memory, their turns, and what follows each commit.
 
-The law: a command is one synchronous turn on the live state (decide, evolve, settle, admit); its events go into the open batch at once;
-effects, acknowledgements and results come after the commit. A failed append drops the state, everything running for it is stopped,
-and whoever waits reads it again. Nothing here knows a database, a function or a file.
+The law: a command is one synchronous turn on the live state (decide, evolve, settle, admit); its events go into the open batch at
+once; effects, acknowledgements and results come after the commit. A failed append drops the state, everything running for it is
+stopped, and whoever waits reads it again. Nothing here knows a database, a function or a file.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Node:
     """Owns the residents. ``residency`` brings them in and lets them go, ``services`` watch time and other nodes."""
 
     def __init__(
-        self, store: Store, environment: Environment, executors: Mapping[str, Executor], settings: NodeSettings
+        self, store: Store, environment: Environment, *, executors: Mapping[str, Executor], settings: NodeSettings
     ) -> None:
         self.node_id = environment.new_id(NODE)
         self.store = store
@@ -112,7 +112,7 @@ class Node:
             pending.events.append(encode_event(event))
             status = _ENDS.get(type(event))
             if status is not None:
-                pending.tasks.append(self._task_row(resident, event, status, seq))
+                pending.tasks.append(self._task_row(resident, event, status=status, seq=seq))
         if turn.effects:
             pending.effects.extend(turn.effects)
         if self.on_events is not None:
@@ -120,8 +120,8 @@ class Node:
         return pending
 
     @staticmethod
-    def _task_row(resident: Resident, event: ev.Event, status: Status, seq: int) -> TaskRow:
-        number: int = event.task  # type: ignore[union-attr]
+    def _task_row(resident: Resident, event: ev.Event, *, status: Status, seq: int) -> TaskRow:
+        number: int = getattr(event, "task")  # noqa: B009 -- every event in _ENDS has one; the union cannot say so
         step = resident.state.plan.steps[number]
         live = resident.state.live.get(number)
         return TaskRow(
@@ -136,7 +136,7 @@ class Node:
             seq,
         )
 
-    def _grant(self, resident: Resident, slots: int, suspect_slots: int) -> tuple[int, int]:
+    def _grant(self, resident: Resident, *, slots: int = 0, suspect_slots: int = 0) -> tuple[int, int]:
         command = cmd.Admit(at=self.environment.now(), slots=slots, suspect_slots=suspect_slots)
         turn = advance(resident.state, command)
         if not turn.events:
@@ -313,7 +313,7 @@ class Node:
                 self.admission.release(is_suspect=effect.is_suspect)
             return
         attempt = RunningAttempt(
-            resident, number, effect.attempt, is_suspect=effect.is_suspect, ended=self._ended, freed=self._freed
+            resident, task=number, number=effect.attempt, is_suspect=effect.is_suspect, ended=self._ended, freed=self._freed
         )
         resident.running[number] = attempt
         self.attempts.add(attempt)

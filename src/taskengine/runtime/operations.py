@@ -35,9 +35,7 @@ class Started:
 class Operations:
     """Commands of people and programs, for executions here; ``forward`` takes those for executions elsewhere."""
 
-    def __init__(
-        self, node: Node, residency: Residency, forward: Callable[[str, cmd.Command], Awaitable[None]]
-    ) -> None:
+    def __init__(self, node: Node, residency: Residency, *, forward: Callable[[str, cmd.Command], Awaitable[None]]) -> None:
         self._node = node
         self._residency = residency
         self._forward = forward
@@ -62,7 +60,14 @@ class Operations:
         now = node.environment.now()
         execution_id = node.environment.new_id(EXECUTION)
         state = Execution(execution_id, known.plan)
-        resident = Resident(state, known.stored.workflow_id, known.stored.source, token=0, stored_owner="", created_at=now)
+        resident = Resident(
+            state,
+            workflow_id=known.stored.workflow_id,
+            source=known.stored.source,
+            token=0,
+            stored_owner="",
+            created_at=now,
+        )
         resident.snapshot_seq = 0
         node.residents[execution_id] = resident
         durable: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
@@ -122,7 +127,7 @@ class Operations:
                 return
         raise ConflictError("execution_contended", f"others kept changing {execution_id}", hint="try again")
 
-    def answer_message(self, resident: Resident, command: cmd.Command, answer: InboxAnswer) -> asyncio.Future[Verdict]:
+    def answer_message(self, resident: Resident, command: cmd.Command, *, answer: InboxAnswer) -> asyncio.Future[Verdict]:
         """Apply a command that came through the inbox; its answer and its effect are one commit."""
         done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._node.turn(resident, command)

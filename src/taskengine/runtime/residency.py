@@ -1,8 +1,8 @@
 """Bringing executions into memory and letting them go again.
 
-Reads are shared: everything asked for in one turn of the loop is read together. A resident that only waits is parked (its row has no
-owner and a ``wake_at``); parked ones stay cached, the longest unused go first. An attempt that a stored history shows as running
-cannot be running here when it is read, so it is lost, and said so before anything else.
+Reads are shared: everything asked for in one turn of the loop is read together. A resident that only waits is parked (its row has
+no owner and a ``wake_at``); parked ones stay cached, the longest unused go first. An attempt that a stored history shows as
+running cannot be running here when it is read, so it is lost, and said so before anything else.
 """
 
 from __future__ import annotations
@@ -29,7 +29,13 @@ from taskengine.runtime.catalog import PlanCatalog
 from taskengine.runtime.node import Node
 from taskengine.runtime.resident import Resident
 
-__all__ = ["Elsewhere", "Residency", "SnapshotUnreadable", "restore_execution", "whole_history"]
+__all__ = [
+    "Elsewhere",
+    "Residency",
+    "SnapshotUnreadable",
+    "restore_execution",
+    "whole_history",
+]
 
 _log: Final = logging.getLogger("taskengine.residency")
 _REFUSED_FOR_MS: Final = 30_000
@@ -126,12 +132,18 @@ class Residency:
         except TaskEngineError as error:
             self.refused[summary.execution_id] = (node.environment.now() + _REFUSED_FOR_MS, error.message)
             _log.warning(
-                "execution.refused", extra={"execution_id": summary.execution_id, "error": error.name, "reason": error.message}
+                "execution.refused",
+                extra={"execution_id": summary.execution_id, "error": error.name, "reason": error.message},
             )
             raise
         self.refused.pop(summary.execution_id, None)
         resident = Resident(
-            state, summary.workflow_id, known.stored.source, token=summary.token, stored_owner=summary.owner, created_at=summary.created_at
+            state,
+            workflow_id=summary.workflow_id,
+            source=known.stored.source,
+            token=summary.token,
+            stored_owner=summary.owner,
+            created_at=summary.created_at,
         )
         resident.snapshot_seq = stored.snapshot_seq
         node.residents[summary.execution_id] = resident
@@ -167,13 +179,11 @@ class Residency:
         parked.move_to_end(resident.execution_id)
         while len(parked) > self._node.settings.cache:
             execution_id, oldest = parked.popitem(last=False)
-            is_at_rest = oldest.pending is None and not oldest.unsettled and not oldest.running
-            if is_at_rest and not oldest.stored_owner and not oldest.is_queued and not oldest.is_suspect_queued:
-                if self._node.residents.get(execution_id) is oldest:
-                    del self._node.residents[execution_id]
-                    self._node.timers.drop(execution_id)
-                    oldest.is_dropped = True
-                    self.on_evicted(oldest)
+            if oldest.is_at_rest and self._node.residents.get(execution_id) is oldest:
+                del self._node.residents[execution_id]
+                self._node.timers.drop(execution_id)
+                oldest.is_dropped = True
+                self.on_evicted(oldest)
 
     def _forget(self, resident: Resident) -> None:
         self._parked.pop(resident.execution_id, None)
@@ -183,7 +193,7 @@ class Residency:
 def restore_execution(stored: Stored, plan: Plan) -> Execution:
     """The state from the snapshot and what came after it.
 
-    Raises ``SnapshotUnreadable``: fold the whole history instead; ``UnknownEventError`` and ``StorageError`` (a damaged history) by name.
+    Raises ``SnapshotUnreadable`` (fold the whole history instead), ``UnknownEventError`` and ``StorageError`` (a damaged history).
     """
     execution_id = stored.summary.execution_id
     state: Execution | None = None

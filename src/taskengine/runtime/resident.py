@@ -51,7 +51,9 @@ class Resident:
         "workflow_id",
     )
 
-    def __init__(self, state: Execution, workflow_id: str, source: str, *, token: int, stored_owner: str, created_at: Instant) -> None:
+    def __init__(
+        self, state: Execution, *, workflow_id: str, source: str, token: int, stored_owner: str, created_at: Instant
+    ) -> None:
         self.state = state
         self.execution_id = state.execution_id
         self.workflow_id = workflow_id
@@ -67,6 +69,12 @@ class Resident:
         self.is_queued = False  # waits for a slot
         self.is_suspect_queued = False
         self.is_dropped = False  # lost to somebody else, or to a failed commit: everything still coming is ignored
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the store has all of it, nobody owns its row, and nothing is under way: it may leave memory."""
+        is_busy = self.pending is not None or self.unsettled or self.running or self.is_queued or self.is_suspect_queued
+        return not is_busy and not self.stored_owner
 
     def result(self) -> Result:
         """The result of a finished execution."""

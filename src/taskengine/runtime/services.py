@@ -25,7 +25,7 @@ _TROUBLE_PAUSE_S: Final = 0.2
 class Services:
     """Two loops: ``wake`` for parked executions whose time has come, ``watch`` for what other processes do."""
 
-    def __init__(self, node: Node, residency: Residency, operations: Operations, inbox: InboxService) -> None:
+    def __init__(self, node: Node, residency: Residency, *, operations: Operations, inbox: InboxService) -> None:
         self._node = node
         self._residency = residency
         self._operations = operations

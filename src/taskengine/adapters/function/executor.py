@@ -52,16 +52,16 @@ class FunctionExecutor:
             attempt.free()
             return
         if function.is_async:
-            task = asyncio.get_running_loop().create_task(self._await(function.call, arguments, attempt))
+            task = asyncio.get_running_loop().create_task(self._await(function.call, arguments, attempt=attempt))
             attempt.on_stop(partial(_cancel, task, attempt))
         else:
-            self._run(function.call, arguments, attempt)
+            self._run(function.call, arguments, attempt=attempt)
 
     def close(self) -> None:
         """Let the threads go."""
         self._threads.close()
 
-    async def _await(self, call: Callable[..., Any], arguments: dict[str, Any], attempt: Attempt) -> None:
+    async def _await(self, call: Callable[..., Any], arguments: dict[str, Any], *, attempt: Attempt) -> None:
         end: AttemptEnd
         try:
             end = self._succeeded(await call(**arguments))
@@ -72,15 +72,13 @@ class FunctionExecutor:
         attempt.free()
         attempt.end(end)
 
-    def _run(self, call: Callable[..., Any], arguments: dict[str, Any], attempt: Attempt) -> None:
+    def _run(self, call: Callable[..., Any], arguments: dict[str, Any], *, attempt: Attempt) -> None:
         loop = asyncio.get_running_loop()
 
         def work() -> None:
             end: AttemptEnd
             try:
                 end = self._succeeded(call(**arguments))
-            except Exception as error:  # noqa: BLE001 -- whatever the user's code raises
-                end = Failed(describe(error))
             except BaseException as error:  # noqa: BLE001 -- SystemExit in a thread is a failure of the step, not of the engine
                 end = Failed(describe(error))
             try:
@@ -91,7 +89,7 @@ class FunctionExecutor:
         attempt.on_stop(lambda: attempt.end(_ABANDONED))
         self._threads.run(work)
 
-    def _succeeded(self, value: Any) -> AttemptEnd:  # noqa: ANN401 -- the user's result
+    def _succeeded(self, value: Any) -> AttemptEnd:
         try:
             output = encode(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -129,7 +127,7 @@ def _bind(function: Function, attempt: Attempt) -> dict[str, Any]:
         if function.context_parameter and function.context_parameter not in params:
             if arguments is params:
                 arguments = dict(params)
-            arguments[function.context_parameter] = TaskContext(attempt, attempt.task, params)
+            arguments[function.context_parameter] = TaskContext(attempt, params)
     return arguments
 
 

@@ -86,7 +86,7 @@ def _import(name: str, source: str) -> Callable[..., Any]:
     return target
 
 
-def _beside(module_name: str, directory: Path) -> Any:  # noqa: ANN401 -- a module of the user's
+def _beside(module_name: str, directory: Path) -> Any:
     path = directory.joinpath(*module_name.split(".")).with_suffix(".py")
     if not path.is_file():
         return None

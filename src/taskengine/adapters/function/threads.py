@@ -1,4 +1,7 @@
-"""Daemon threads for functions that block. Made when needed, kept, never joined: a function that hangs must not keep the process alive."""
+"""Daemon threads for functions that block.
+
+Made when needed, kept, never joined: a function that hangs must not keep the process alive.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from taskengine.adapters.sqlite.locks import NodeLocks
 from taskengine.errors import StorageError
 from taskengine.model.value import Instant
 
-__all__ = ["dead_nodes", "due", "join", "leave", "other_nodes", "seize"]
+__all__ = ["dead_nodes", "due", "join", "leave", "other_nodes", "release", "seize"]
 
 
 def join(connection: Connection, locks: NodeLocks, *, node_id: str, now: Instant) -> None:
@@ -55,6 +56,12 @@ def seize(connection: Connection, locks: NodeLocks, *, dead_node: str, by: str, 
         if is_forgotten:
             locks.drop(dead_node)
     return seized
+
+
+def release(connection: Connection, execution_ids: Sequence[str], *, by: str, now: Instant) -> None:
+    """Give some back: nobody owns them and they are due at once."""
+    with transaction(connection):
+        connection.write(sql.RELEASE, (by, msgspec.json.encode(list(execution_ids)).decode(), now))
 
 
 def due(connection: Connection, *, now: Instant, limit: int) -> tuple[list[str], Instant | None]:

@@ -81,5 +81,7 @@ class Session:
 
     async def close(self) -> None:
         """Let go of the connection and end the lane."""
-        await self._lane.call(self._discard)
-        self._lane.close()
+        try:
+            await self._lane.call(self._discard)
+        finally:
+            self._lane.close()

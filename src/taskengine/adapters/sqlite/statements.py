@@ -126,6 +126,9 @@ GIVE_BACK: Final = f"UPDATE execution SET owner = '', wake_at = ?2 WHERE {_OWNED
 OWNED: Final = (
     f"SELECT json_group_array(execution_id) FROM (SELECT execution_id FROM execution WHERE {_OWNED} ORDER BY execution_id LIMIT ?2)"
 )
+RELEASE: Final = (
+    f"UPDATE execution SET owner = '', wake_at = ?3 WHERE {_OWNED} AND execution_id IN (SELECT value FROM json_each(?2))"
+)
 SEIZE: Final = f"UPDATE execution SET owner = ?2, token = token + 1 WHERE execution_id IN {_WANTED}"
 
 DUE: Final = """

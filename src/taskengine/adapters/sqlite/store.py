@@ -130,7 +130,13 @@ class SqliteStore(Store):
     # ── journal ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def commit(self, batch: Sequence[Append]) -> list[Verdict]:
-        return await self._writer.run(journal.commit, batch)
+        verdicts = await self._writer.run(journal.commit, batch)
+        if self._ballast.is_released:
+            await self._writer.run(self._restore_ballast)
+        return verdicts
+
+    def _restore_ballast(self, _: Connection) -> None:
+        self._ballast.restore()
 
     async def load(self, execution_ids: Sequence[str]) -> list[Stored]:
         return await self._reader.run(journal.load, execution_ids)
@@ -154,6 +160,9 @@ class SqliteStore(Store):
 
     async def seize(self, dead_node: str, *, by: str, limit: int) -> list[str]:
         return await self._writer.run(ownership.seize, self._locks, dead_node=dead_node, by=by, limit=limit)
+
+    async def release(self, execution_ids: Sequence[str], *, by: str, now: Instant) -> None:
+        await self._writer.run(ownership.release, execution_ids, by=by, now=now)
 
     async def due(self, *, now: Instant, limit: int) -> tuple[list[str], Instant | None]:
         return await self._reader.run(ownership.due, now=now, limit=limit)
