@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from taskengine.kernel.state import Execution
 from taskengine.model.effect import Effect
 from taskengine.model.status import Outcome, Status
-from taskengine.model.value import ABSENT, Instant, Raw, TaskError
+from taskengine.model.value import ABSENT, Instant, Raw, TaskError, decode
 from taskengine.ports.store import InboxAnswer, Mark, TaskRow, Verdict
 
 if TYPE_CHECKING:
@@ -26,8 +26,13 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     execution_id: str
     status: Status
     outcome: Outcome | None
-    output: Raw = ABSENT
+    raw_output: Raw = ABSENT
     error: TaskError | None = None
+
+    @property
+    def output(self) -> Any:
+        """The execution's output as Python data; ``None`` when it has none."""
+        return decode(self.raw_output) if self.raw_output else None
 
 
 class Resident:

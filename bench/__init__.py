@@ -1,0 +1,1 @@
+"""Measurements: our engine beside its physical floor, in the same process and the same minutes."""
