@@ -12,14 +12,15 @@ from typing import Final
 import msgspec
 
 from taskengine.errors import InternalError
-from taskengine.kernel.decide import decide
-from taskengine.kernel.evolve import evolve
+from taskengine.kernel.decide import admitted, decide
+from taskengine.kernel.evolve import apply
 from taskengine.kernel.plan import Plan
 from taskengine.kernel.settle import settle
 from taskengine.kernel.state import Execution
 from taskengine.model.command import Admit, Command
 from taskengine.model.effect import Effect, Launch
 from taskengine.model.event import Event
+from taskengine.model.value import Instant
 
 __all__ = ["Turn", "advance", "fold"]
 
@@ -38,53 +39,51 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 def advance(state: Execution, command: Command) -> Turn:
     """Decide a command, fold what it causes and everything that follows by itself.
 
-    Raises what ``decide`` raises; the state is unchanged then.
+    Raises what ``decide`` raises; the state is unchanged then. A state that was folded or restored wants one turn (a ``Tick``, a
+    ``Lost``) before it is asked what is ready: conditions found true before a crash are no events and are evaluated again.
     """
-    at = command.at if command.at > state.at else state.at
-    events: list[Event] = []
-    effects: list[Effect] = []
-    if isinstance(command, Admit):
-        _admit(state, command, at, events, effects)
+    at = max(state.at, command.at)
+    turn = Turn([], [])
+    if isinstance(command, Admit) and state.seq:
+        _admit(state, command, at, turn)
     else:
-        _fold(state, decide(state, command, at), events, effects)
-        _settle(state, at, events, effects)
-    return Turn(events, effects)
+        _fold(state, decide(state, command, at), turn)
+        _settle(state, at, turn)
+    return turn
 
 
 def fold(execution_id: str, plan: Plan, events: Iterable[Event], *, state: Execution | None = None) -> Execution:
     """Replay a history, or go on from a state that a snapshot gave."""
     folded = Execution(execution_id, plan) if state is None else state
     for event in events:
-        evolve(folded, event)
+        apply(folded, event, [])
     return folded
 
 
-def _admit(state: Execution, command: Admit, at: int, events: list[Event], effects: list[Effect]) -> None:
+def _admit(state: Execution, command: Admit, at: Instant, turn: Turn) -> None:
+    _settle(state, at, turn)  # what is due comes before what is new
     slots, suspect_slots = command.slots, command.suspect_slots
     while slots > 0 or suspect_slots > 0:
-        decided = decide(state, Admit(at=at, slots=slots, suspect_slots=suspect_slots), at)
+        decided = admitted(state, at, has_slot=slots > 0, has_suspect_slot=suspect_slots > 0)
         if not decided:
             return
-        before = len(effects)
-        _fold(state, decided, events, effects)
-        for effect in effects[before:]:
+        before = len(turn.effects)
+        _fold(state, decided, turn)
+        for effect in turn.effects[before:]:
             if isinstance(effect, Launch):
-                if effect.is_suspect:
-                    suspect_slots -= 1
-                else:
-                    slots -= 1
-        _settle(state, at, events, effects)
+                slots -= not effect.is_suspect
+                suspect_slots -= effect.is_suspect
+        _settle(state, at, turn)
 
 
-def _fold(state: Execution, decided: Sequence[Event], events: list[Event], effects: list[Effect]) -> None:
+def _fold(state: Execution, decided: Sequence[Event], turn: Turn) -> None:
     for event in decided:
-        events.append(event)
-        effects.extend(evolve(state, event))
+        turn.events.append(event)
+        apply(state, event, turn.effects)
 
 
-def _settle(state: Execution, at: int, events: list[Event], effects: list[Effect]) -> None:
-    bound = _EVENTS_AT_LEAST + _EVENTS_PER_TASK * state.plan.size
+def _settle(state: Execution, at: Instant, turn: Turn) -> None:
     while following := settle(state, at):
-        _fold(state, following, events, effects)
-        if len(events) > bound:
-            raise InternalError("does_not_settle", f"execution {state.execution_id} made {len(events)} events in one turn")
+        _fold(state, following, turn)
+        if len(turn.events) > _EVENTS_AT_LEAST + _EVENTS_PER_TASK * state.plan.size:
+            raise InternalError("does_not_settle", f"execution {state.execution_id} made {len(turn.events)} events in one turn")

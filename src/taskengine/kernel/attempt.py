@@ -1,4 +1,4 @@
-"""What happens to one attempt: how it begins, what follows its failure, what follows its loss. Decisions only; nothing is changed."""
+"""What happens to one attempt: how it begins, what follows its end or its loss. Decisions only; nothing is changed."""
 
 from __future__ import annotations
 
@@ -7,53 +7,64 @@ from collections.abc import Sequence
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.kernel.context import context
 from taskengine.kernel.retry import delay_ms, may_retry
-from taskengine.kernel.state import SUSPECT_LOSSES, Execution, Task
+from taskengine.kernel.state import SUSPECT_LOSSES, Execution
 from taskengine.model import event as ev
 from taskengine.model.status import Outcome
-from taskengine.model.value import ABSENT, Instant, TaskError, raw
+from taskengine.model.value import ABSENT, Instant, Raw, TaskError, raw
 
-__all__ = ["after_failure", "ends_cancelled", "lost", "scheduled"]
+__all__ = ["after_failure", "completion", "expression_failure", "lost", "scheduled"]
 
 
 def scheduled(state: Execution, number: int, at: Instant, *, is_suspect: bool) -> Sequence[ev.Event]:
     """Begin the next attempt; the first one's input is rendered here, and a task whose input cannot be made fails."""
     step = state.plan.steps[number]
     task = state.live.get(number)
+    given = ABSENT  # a constant input stands in the workflow's version, a later attempt's in the first one's event
+    attempt = 1
     if task is not None and task.attempt > 0:
-        return (ev.TaskScheduled(at=at, task=number, attempt=task.attempt + 1, is_suspect=is_suspect),)
-    given = step.constant_input
-    if not step.input.is_constant:
+        attempt = task.attempt + 1
+    elif not step.input.is_constant:
         try:
-            given = raw(step.input.render(context(state, step.input.names, step.reads)))
+            given = raw(step.input.render(context(state, step.input_reads)))
         except (ExpressionError, LimitError) as error:
-            failure = TaskError(type="ExpressionError", message=f"input: {error}")
-            return (ev.TaskFailed(at=at, task=number, attempt=0, error=failure),)
-        return (ev.TaskScheduled(at=at, task=number, attempt=1, input=given, is_suspect=is_suspect),)
-    # a constant input stands in the workflow's version; it need not be written again
-    return (ev.TaskScheduled(at=at, task=number, attempt=1, input=ABSENT, is_suspect=is_suspect),)
+            return expression_failure(number, 0, at, f"input: {error}")
+    return (ev.TaskScheduled(at=at, task=number, attempt=attempt, input=given, is_suspect=is_suspect),)
+
+
+def completion(state: Execution, number: int, attempt: int, at: Instant, *, output: Raw = ABSENT) -> Sequence[ev.Event]:
+    """The end of an attempt that went well: what later steps see is made here, and the task fails when that cannot be."""
+    step = state.plan.steps[number]
+    if step.output is not None:
+        try:
+            output = raw(step.output.render(context(state, step.output_reads, output=output)))
+        except (ExpressionError, LimitError) as error:
+            return expression_failure(number, attempt, at, f"output_mapping: {error}")
+    return (ev.TaskCompleted(at=at, task=number, attempt=attempt, output=output or ABSENT),)
+
+
+def expression_failure(number: int, attempt: int, at: Instant, message: str) -> Sequence[ev.Event]:
+    """An expression of the workflow failed: trying again would not help."""
+    return (ev.TaskFailed(at=at, task=number, attempt=attempt, error=TaskError(type="ExpressionError", message=message)),)
 
 
 def after_failure(
-    state: Execution, number: int, error: TaskError, at: Instant, *, is_retryable: bool = True, outcome: Outcome | None = None
+    state: Execution, number: int, error: TaskError, at: Instant, *, outcome: Outcome | None = None
 ) -> Sequence[ev.Event]:
     """Another attempt by the retry policy, or the end of the task."""
     task = state.live[number]
-    step = state.plan.steps[number]
-    if is_retryable and may_retry(step.retry, task.used, error):
-        due_at = at + delay_ms(step.retry, task.used, seed=state.seed, task=number)
+    policy = state.plan.steps[number].retry
+    if may_retry(policy, task.used, error):
+        due_at = at + delay_ms(policy, task.used, seed=state.seed, task=number)
         return (ev.TaskRetryScheduled(at=at, task=number, attempt=task.attempt, due_at=due_at, error=error),)
     return (ev.TaskFailed(at=at, task=number, attempt=task.attempt, error=error, outcome=outcome),)
 
 
 def lost(state: Execution, number: int, at: Instant, *, is_counted: bool) -> Sequence[ev.Event]:
-    """An attempt is gone without a result. Losing it too often while it ran alone is quarantine."""
+    """An attempt is gone without a result. Too often while it ran alone is quarantine; one that was to stop has stopped."""
     task = state.live[number]
+    if task.is_cancelling:
+        return (ev.TaskCancelled(at=at, task=number, attempt=task.attempt),)
     event = ev.TaskAttemptLost(at=at, task=number, attempt=task.attempt, is_counted=is_counted)
     if is_counted and task.is_suspect and task.suspect_losses + 1 >= SUSPECT_LOSSES:
         return (event, ev.TaskQuarantined(at=at, task=number, attempt=task.attempt))
     return (event,)
-
-
-def ends_cancelled(state: Execution, task: Task) -> bool:
-    """Whether this attempt was asked to stop by a cancel."""
-    return task.is_cancelling or state.is_cancelling

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from taskengine.kernel.plan import Reading
 from taskengine.kernel.state import Execution
+from taskengine.model.status import Phase
 from taskengine.model.value import NONE, Raw, TaskError, encode
 
 __all__ = ["context"]
 
 
-class _StepView(msgspec.Struct, frozen=True, gc=False):
-    output: Raw
+class _StepView(msgspec.Struct, frozen=True):
+    """A step as expressions see it. Only one that completed or was skipped has an output; ``none`` is a skipped one's."""
+
     status: str
+    output: Raw | UnsetType = UNSET
     error: TaskError | None = None
 
 
-class _ExecutionView(msgspec.Struct, frozen=True, gc=False):
+class _ExecutionView(msgspec.Struct, frozen=True):
     id: str
     workflow: str
     version: str
@@ -26,26 +29,19 @@ class _ExecutionView(msgspec.Struct, frozen=True, gc=False):
     priority: int
 
 
-def context(state: Execution, names: Iterable[str], reads: Iterable[int], *, output: Raw | None = None) -> bytes:
-    """The context for names such as ``input.x`` or ``steps.load.output``; ``reads`` are the tasks behind ``steps``."""
+def context(state: Execution, reading: Reading, *, output: Raw | None = None) -> bytes:
+    """The context for one expression or template; ``output`` is what the step itself gave."""
     document: dict[str, object] = {}
-    for root in {name.partition(".")[0] for name in names}:
+    for root in reading.roots:
         match root:
             case "input":
                 document["input"] = state.input or NONE
             case "variables":
                 document["variables"] = state.variables
             case "steps":
-                document["steps"] = {state.plan.steps[number].id: _step(state, number) for number in reads}
+                document["steps"] = {state.plan.steps[number].id: _step(state, number) for number in reading.tasks}
             case "execution":
-                workflow = state.plan.workflow
-                document["execution"] = _ExecutionView(
-                    id=state.execution_id,
-                    workflow=workflow.name,
-                    version=workflow.version,
-                    business_key=state.business_key,
-                    priority=state.priority,
-                )
+                document["execution"] = _execution(state)
             case "output" if output is not None:
                 document["output"] = output or NONE
             case _:
@@ -56,7 +52,18 @@ def context(state: Execution, names: Iterable[str], reads: Iterable[int], *, out
 def _step(state: Execution, number: int) -> _StepView:
     task = state.live.get(number)
     return _StepView(
-        output=state.outputs.get(number, NONE),
         status=state.status_of(number).value,
+        output=state.outputs.get(number, NONE) if state.phase[number] in {Phase.COMPLETED, Phase.SKIPPED} else UNSET,
         error=None if task is None else task.error,
+    )
+
+
+def _execution(state: Execution) -> _ExecutionView:
+    workflow = state.plan.workflow
+    return _ExecutionView(
+        id=state.execution_id,
+        workflow=workflow.name,
+        version=workflow.version,
+        business_key=state.business_key,
+        priority=state.priority,
     )

@@ -7,7 +7,7 @@ was decided stands in the event. Replaying a history through here is all that re
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from taskengine.kernel import fold_execution as execution
 from taskengine.kernel import fold_task as task
@@ -15,9 +15,9 @@ from taskengine.kernel.state import Execution
 from taskengine.model import event as ev
 from taskengine.model.effect import Effect, WakeAt
 
-__all__ = ["APPLY", "evolve"]
+__all__ = ["APPLY", "apply", "evolve"]
 
-APPLY: dict[type, Callable[[Execution, Any, list[Effect]], None]] = {
+APPLY: Final[dict[type, Callable[[Execution, Any, list[Effect]], None]]] = {
     ev.ExecutionStarted: execution.started,
     ev.ExecutionCompleted: execution.completed,
     ev.ExecutionFailed: execution.failed,
@@ -48,11 +48,17 @@ APPLY: dict[type, Callable[[Execution, Any, list[Effect]], None]] = {
 def evolve(state: Execution, event: ev.Event) -> list[Effect]:
     """Fold one event into the state; returns the changes of what is owed, in order."""
     effects: list[Effect] = []
+    apply(state, event, effects)
+    return effects
+
+
+def apply(state: Execution, event: ev.Event, effects: list[Effect]) -> None:
+    """Fold one event and add the changes of what is owed to ``effects``."""
     state.seq += 1
     state.at = event.at
     APPLY[type(event)](state, event, effects)
-    due_at = state.due_at()
-    if due_at != state.wake_at:
-        state.wake_at = due_at
-        effects.append(WakeAt(due_at))
-    return effects
+    if state.timers.due or state.expires_at is not None or state.wake_at is not None:
+        due_at = state.due_at()
+        if due_at != state.wake_at:
+            state.wake_at = due_at
+            effects.append(WakeAt(due_at))

@@ -9,7 +9,7 @@ from taskengine.kernel.timing import Clock
 from taskengine.model import event as ev
 from taskengine.model.effect import Effect, Halt, Launch, Release
 from taskengine.model.status import Outcome, Phase
-from taskengine.model.value import NONE, TaskError
+from taskengine.model.value import NONE, Raw, TaskError
 
 __all__ = [
     "attempt_lost",
@@ -28,7 +28,11 @@ __all__ = [
 ]
 
 
+# ── a beginning ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 def scheduled(state: Execution, event: ev.TaskScheduled, effects: list[Effect]) -> None:
+    """The attempt is owed; its clocks begin."""
     number = event.task
     graph.leave_queues(state, number)
     graph.enter(state, number, Phase.RUNNING)
@@ -52,6 +56,7 @@ def scheduled(state: Execution, event: ev.TaskScheduled, effects: list[Effect]) 
 
 
 def started(state: Execution, event: ev.TaskStarted, _: list[Effect]) -> None:
+    """A step that the kernel performs waits."""
     number = event.task
     graph.leave_queues(state, number)
     graph.enter(state, number, Phase.WAITING)
@@ -63,44 +68,56 @@ def started(state: Execution, event: ev.TaskStarted, _: list[Effect]) -> None:
         graph.listen(state, number, event.signal)
 
 
+# ── an end ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 def completed(state: Execution, event: ev.TaskCompleted, effects: list[Effect]) -> None:
+    """Forget the task but for its phase and an output that somebody may read; tell its dependents."""
     number = event.task
-    task = state.live.pop(number, None)
-    if task is None:  # a control step that ended at once
+    if state.phase[number] == Phase.READY:  # a control step that ended at once
         graph.leave_queues(state, number)
-    else:
+    task = state.live.pop(number, None)
+    if task is not None:
         signal = task.signal
         _leave(state, number, task, effects)
         if signal:
             _take_signal(state, signal)
-    if state.timers.due or state.timers.frozen:
-        state.timers.drop_all(number)
+    state.timers.drop_all(number)
     graph.enter(state, number, Phase.COMPLETED)
-    plan = state.plan
-    readers = plan.readers[number]
-    if readers or number in plan.output_reads:
-        unread = 1 if number in plan.output_reads else 0  # the execution's own output is made at its end
-        for reader in readers:
-            if state.phase[reader] != Phase.COMPLETED:
-                unread += 1
-        if unread:
-            state.outputs[number] = event.output or NONE
-            state.unread[number] = unread
-    step = plan.steps[number]
+    state.tally.pop(number, None)
+    step = state.plan.steps[number]
+    _keep_output(state, number, event.output)
     for read in step.reads:
-        if read in state.unread:
-            state.unread[read] -= 1
-            if not state.unread[read]:
-                del state.unread[read], state.outputs[read]
+        _read(state, read)
     graph.settle_dependents(state, number, OK)
     if step.step.handles:
         graph.handle(state, number, step.dependencies)
 
 
-def _take_signal(state: Execution, name: str) -> None:
-    queue = state.signals.get(name)
-    if queue is None:  # a timer ended the wait, or there is none left
+def _keep_output(state: Execution, number: int, output: Raw) -> None:
+    """Keep it while somebody may read it: steps that have not completed, or the execution's own output at its end."""
+    readers = state.plan.readers[number]
+    unread = 1 if number in state.plan.output_reads.tasks else 0
+    for reader in readers:
+        if state.phase[reader] != Phase.COMPLETED:
+            unread += 1
+    if unread:
+        state.outputs[number] = output or NONE
+        state.unread[number] = unread
+
+
+def _read(state: Execution, number: int) -> None:
+    unread = state.unread.get(number)
+    if unread is None:
         return
+    if unread > 1:
+        state.unread[number] = unread - 1
+    else:
+        del state.unread[number], state.outputs[number]
+
+
+def _take_signal(state: Execution, name: str) -> None:
+    queue = state.signals[name]
     queue.popleft()
     state.signal_count -= 1
     if not queue:
@@ -108,8 +125,35 @@ def _take_signal(state: Execution, name: str) -> None:
         state.matchable.pop(name, None)
 
 
+def failed(state: Execution, event: ev.TaskFailed, effects: list[Effect]) -> None:
+    """Keep the error; tell the dependents."""
+    _end_unhappily(state, event.task, Phase.FAILED, effects, attempt=event.attempt, error=event.error, outcome=event.outcome)
+
+
+def quarantined(state: Execution, event: ev.TaskQuarantined, effects: list[Effect]) -> None:
+    """As failed, by its outcome visible as what it is."""
+    error = TaskError(type="Quarantined", message="its process died again and again while it ran alone")
+    outcome = Outcome.QUARANTINED
+    _end_unhappily(state, event.task, Phase.FAILED, effects, attempt=event.attempt, error=error, outcome=outcome)
+
+
+def cancelled(state: Execution, event: ev.TaskCancelled, effects: list[Effect]) -> None:
+    """As failed, but without an error, and nothing can handle it."""
+    task = state.live.get(event.task)
+    if task is not None and event.outcome is Outcome.TERMINATED:
+        task.is_overdue = task.is_launched  # it is told to stop and not waited for
+    _end_unhappily(state, event.task, Phase.CANCELLED, effects, attempt=event.attempt, error=None, outcome=event.outcome)
+
+
 def _end_unhappily(
-    state: Execution, number: int, phase: Phase, effects: list[Effect], *, attempt: int, error: TaskError | None, outcome: Outcome | None
+    state: Execution,
+    number: int,
+    phase: Phase,
+    effects: list[Effect],
+    *,
+    attempt: int,
+    error: TaskError | None,
+    outcome: Outcome | None,
 ) -> None:
     task = _live(state, number)
     _leave(state, number, task, effects)
@@ -118,52 +162,36 @@ def _end_unhappily(
     task.attempt = attempt
     task.error = error
     task.outcome = outcome
-    task.is_stuck = task.is_cancelling = False
     graph.enter(state, number, phase)
     graph.count_failure(state, number, 1)
     graph.settle_dependents(state, number, UNHAPPY)
 
 
-def failed(state: Execution, event: ev.TaskFailed, effects: list[Effect]) -> None:
-    _end_unhappily(
-        state, event.task, Phase.FAILED, effects, attempt=event.attempt, error=event.error, outcome=event.outcome
-    )
-
-
-def quarantined(state: Execution, event: ev.TaskQuarantined, effects: list[Effect]) -> None:
-    error = TaskError(type="Quarantined", message="its process died again and again while it ran alone")
-    _end_unhappily(
-        state, event.task, Phase.FAILED, effects, attempt=event.attempt, error=error, outcome=Outcome.QUARANTINED
-    )
-
-
-def cancelled(state: Execution, event: ev.TaskCancelled, effects: list[Effect]) -> None:
-    task = state.live.get(event.task)
-    if event.outcome is Outcome.TERMINATED and task is not None and task.is_launched:
-        task.is_launched = False
-        effects.append(Halt(event.task, task.attempt, is_final=True))
-    _end_unhappily(
-        state, event.task, Phase.CANCELLED, effects, attempt=event.attempt, error=None, outcome=event.outcome
-    )
-
-
 def skipped(state: Execution, event: ev.TaskSkipped, _: list[Effect]) -> None:
-    graph.leave_queues(state, event.task)
-    state.timers.drop_all(event.task)
-    graph.enter(state, event.task, Phase.SKIPPED)
-    graph.settle_dependents(state, event.task, SKIPPED)
+    """Tell the dependents; a skipped task is forgotten but for its phase and the number of its attempts."""
+    number = event.task
+    task = state.live.get(number)
+    if task is not None and task.attempt == 0:
+        del state.live[number]  # else its attempts are remembered, so that none is numbered twice
+    graph.leave_queues(state, number)
+    state.timers.drop_all(number)
+    graph.enter(state, number, Phase.SKIPPED)
+    graph.settle_dependents(state, number, SKIPPED)
+
+
+# ── between two attempts ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def retry_scheduled(state: Execution, event: ev.TaskRetryScheduled, effects: list[Effect]) -> None:
+    """Wait for the next attempt; or, asked for by a person, begin a new round."""
     number = event.task
     if event.is_new_round:
         state.timers.drop_all(number)
         if state.phase[number] in {Phase.FAILED, Phase.CANCELLED}:
-            graph.reopen(state, (number,))
-        else:  # waiting for its next attempt, or for a person after a lost one
+            graph.reopen(state, number)
+        else:  # it waited for its next attempt, or for a person after a lost one
             state.live[number].begin_round()
-            graph.enter(state, number, Phase.READY)
-            graph.enqueue(state, number)
+            graph.make_ready(state, number)
         return
     task = state.live[number]
     _leave(state, number, task, effects)
@@ -174,45 +202,54 @@ def retry_scheduled(state: Execution, event: ev.TaskRetryScheduled, effects: lis
 
 
 def attempt_lost(state: Execution, event: ev.TaskAttemptLost, effects: list[Effect]) -> None:
+    """Ready again, and after the second loss as a suspect; one that is not idempotent waits for a person."""
     number = event.task
     task = state.live[number]
+    was_suspect = task.is_suspect
     _leave(state, number, task, effects)
     state.timers.drop(number, Clock.ATTEMPT)
     task.used -= 1
     if event.is_counted:
         task.losses += 1
-        task.suspect_losses += task.is_suspect
+        task.suspect_losses += was_suspect
     if state.plan.steps[number].step.is_idempotent:
-        graph.enter(state, number, Phase.READY)
-        graph.enqueue(state, number)
+        graph.make_ready(state, number)
     else:
         task.is_stuck = True
         graph.enter(state, number, Phase.WAITING)
 
 
-def timed_out(state: Execution, event: ev.TaskTimedOut, effects: list[Effect]) -> None:
+# ── clocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def timed_out(state: Execution, event: ev.TaskTimedOut, _: list[Effect]) -> None:
+    """An attempt whose time has run out will be stopped and not waited for."""
     task = state.live.get(event.task)
-    if task is not None and task.is_launched:
-        task.is_launched = False
-        effects.append(Halt(event.task, task.attempt, is_final=True))
+    if task is not None:
+        task.is_overdue = task.is_launched
 
 
 def timer_set(state: Execution, event: ev.TimerSet, _: list[Effect]) -> None:
+    """A wait's clock begins."""
     graph.start_clock(state, event.task, Clock.WAIT, event.due_at)
 
 
 def timer_fired(state: Execution, event: ev.TimerFired, _: list[Effect]) -> None:
+    """A retry's time has come, or a wait's."""
     number = event.task
     if state.phase[number] == Phase.RETRYING:
         state.timers.drop(number, Clock.RETRY)
-        graph.enter(state, number, Phase.READY)
-        graph.enqueue(state, number)
+        graph.make_ready(state, number)
     else:
         state.timers.drop(number, Clock.WAIT)
 
 
 def timer_cancelled(state: Execution, event: ev.TimerCancelled, _: list[Effect]) -> None:
+    """A wait ended before its time."""
     state.timers.drop(event.task, Clock.WAIT)
+
+
+# ── the attempt's record ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _live(state: Execution, number: int) -> Task:
@@ -223,10 +260,9 @@ def _live(state: Execution, number: int) -> Task:
 
 
 def _leave(state: Execution, number: int, task: Task, effects: list[Effect]) -> None:
-    """The attempt is over, however it ended."""
+    """The attempt is over, however it ended; one that ran out of time or was terminated has still to be stopped."""
     if task.is_launched:
-        task.is_launched = False
-        effects.append(Release(number, task.attempt))
+        effects.append(Halt(number, task.attempt, is_final=True) if task.is_overdue else Release(number, task.attempt))
     if task.signal:
         graph.stop_listening(state, number, task.signal)
-        task.signal = ""
+    task.stand_down()

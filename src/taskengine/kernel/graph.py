@@ -1,19 +1,23 @@
-"""How one task's end reaches the others: joins, skips, handled failures, outputs nobody reads any more. Called by evolve alone.
+"""How one task's end reaches the others: joins, skips, handled failures, queues. Called by the fold alone.
 
 Everything here is O(dependents) of the task that moved, once per move; nothing walks the whole graph.
 """
 
 from __future__ import annotations
 
-from taskengine.kernel.join import OK, SKIPPED, UNHAPPY, Verdict, kind_of, verdict
+from collections.abc import Iterable
+
+from taskengine.kernel.join import LEFT, OK, UNHAPPY, Verdict, kind_of, verdict
 from taskengine.kernel.plan import StepPlan
 from taskengine.kernel.state import LOSSES_BEFORE_SUSPECT, Execution
 from taskengine.kernel.timing import Clock
 from taskengine.model.status import MOVES, Phase
+from taskengine.model.value import Instant
 from taskengine.model.workflow import Join
 
 __all__ = [
     "admit_later",
+    "count_end",
     "count_failure",
     "enqueue",
     "enter",
@@ -21,89 +25,153 @@ __all__ = [
     "judge_join",
     "leave_queues",
     "listen",
+    "make_ready",
     "reopen",
     "settle_dependents",
     "start_clock",
+    "start_queue_clock",
     "stop_listening",
+    "tally_of",
 ]
+
+_MOVES = tuple(MOVES[phase] for phase in Phase)
 
 
 def enter(state: Execution, number: int, phase: Phase) -> None:
-    """Move a task to a phase and keep the counters. Every phase of every task is assigned here."""
+    """Move a task to a phase and keep the counters."""
     before = state.phase[number]
-    assert phase in MOVES[Phase(before)], f"task {number} cannot go from {Phase(before).name} to {phase.name}"
+    assert phase in _MOVES[before], f"task {number} cannot go from {Phase(before).name} to {phase.name}"
     state.counts[before] -= 1
     state.counts[phase] += 1
     state.phase[number] = phase
 
 
+# ── joins ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def tally_of(state: Execution, number: int) -> list[int]:
+    """How a step's dependencies have ended so far. Kept where there are several, else read off the only one."""
+    kept = state.tally.get(number)
+    if kept is None:
+        dependencies = state.plan.steps[number].dependencies
+        kept = [0, 0, 0, len(dependencies)]
+        if len(dependencies) == 1:
+            kept[LEFT] = 0
+            kept[kind_of(state.phase[dependencies[0]])] = 1
+    return kept
+
+
 def settle_dependents(state: Execution, number: int, kind: int) -> None:
     """Tell the dependents that a task has ended, and how (OK, UNHAPPY, SKIPPED)."""
-    left, steps, phase = state.left, state.plan.steps, state.phase
+    steps, phase = state.plan.steps, state.phase
     for dependent in steps[number].dependents:
-        left[dependent] -= 1
         step = steps[dependent]
-        if step.join is Join.ALL_SUCCESS and kind == OK:  # the common case, without a tally
-            if left[dependent] == 0 and phase[dependent] == Phase.PENDING and dependent not in state.skips:
-                _make_ready(state, dependent)
+        if step.is_plain:
+            if phase[dependent] == Phase.PENDING:
+                if kind == OK:
+                    make_ready(state, dependent)
+                else:
+                    state.skips[dependent] = None
             continue
-        tally = state.tally.setdefault(dependent, [0, 0, 0])
-        tally[kind] += 1
+        if phase[dependent] == Phase.COMPLETED:
+            if kind == UNHAPPY:
+                handle(state, dependent, (number,))
+            continue
+        if len(step.dependencies) > 1:
+            count_end(state, step, kind)
         if phase[dependent] == Phase.PENDING:
             judge_join(state, dependent)
-        elif kind == UNHAPPY and phase[dependent] == Phase.COMPLETED:
-            handle(state, dependent, (number,))
+
+
+def count_end(state: Execution, step: StepPlan, kind: int) -> None:
+    """Count the end of one of a step's several dependencies."""
+    tally = state.tally.get(step.number)
+    if tally is None:
+        tally = state.tally[step.number] = [0, 0, 0, len(step.dependencies)]
+    tally[kind] += 1
+    tally[LEFT] -= 1
 
 
 def judge_join(state: Execution, number: int) -> None:
     """A pending task's dependencies may have said enough: make it ready, or note that it will be skipped."""
-    step = state.plan.steps[number]
-    tally = state.tally.get(number)
-    if tally is None or step.join is Join.ALL_SUCCESS:  # ALL_SUCCESS counts its good ones by ``left`` alone
-        unhappy, skipped = (tally[UNHAPPY], tally[SKIPPED]) if tally else (0, 0)
-        tally = [len(step.dependencies) - state.left[number] - unhappy - skipped, unhappy, skipped]
-    match verdict(step.join, state.left[number], tally):
+    match verdict(state.plan.steps[number].join, tally_of(state, number)):
         case Verdict.START:
-            state.skips.pop(number, None)
-            _make_ready(state, number)
+            make_ready(state, number)
         case Verdict.SKIP:
             state.skips[number] = None
         case Verdict.WAIT:
-            state.skips.pop(number, None)
+            pass
 
 
-def _make_ready(state: Execution, number: int) -> None:
+def handle(state: Execution, handler: int, failed: Iterable[int]) -> None:
+    """A completed step handles those of its dependencies' failures that it names, if its join is made for failures."""
+    step = state.plan.steps[handler]
+    if not step.step.handles or step.join not in {Join.ANY_FAILED, Join.ALL_DONE}:
+        return
+    for number in failed:
+        if state.phase[number] != Phase.FAILED:
+            continue
+        task = state.live[number]
+        if not task.is_handled and task.error is not None and task.error.matches(step.step.handles):
+            count_failure(state, number, -1)
+            task.is_handled = True
+
+
+def count_failure(state: Execution, number: int, sign: int) -> None:
+    """Keep what decides how the execution ends: its unhandled failures, and how much makes it partial."""
+    if state.phase[number] == Phase.CANCELLED or not state.plan.steps[number].fails_execution:
+        state.flaws += sign
+    elif sign > 0:
+        state.failures.add(number)
+    else:
+        state.failures.discard(number)
+
+
+# ── queues and clocks ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def make_ready(state: Execution, number: int) -> None:
+    """A task may begin its next attempt as soon as it is its turn; from now on its queue timeout runs."""
     enter(state, number, Phase.READY)
-    step = state.plan.steps[number]
-    if step.step.queue_timeout_ms is not None and not step.is_control:
-        start_clock(state, number, Clock.QUEUE, state.at + step.step.queue_timeout_ms)
+    start_queue_clock(state, number)
     enqueue(state, number)
+
+
+def start_queue_clock(state: Execution, number: int) -> None:
+    """How long a ready task may wait for a slot; control steps take none."""
+    step = state.plan.steps[number]
+    if step.has_clocks and step.step.queue_timeout_ms is not None and not step.is_control:
+        start_clock(state, number, Clock.QUEUE, state.at + step.step.queue_timeout_ms)
 
 
 def enqueue(state: Execution, number: int) -> None:
     """Put a ready task where it is looked for next: to be judged by its condition, or to be admitted. Held ones nowhere."""
-    if state.is_held(number):
+    if state.paused and state.is_held(number):
         return
     step = state.plan.steps[number]
-    task = state.live.get(number)
-    if step.is_control or (step.when is not None and (task is None or task.attempt == 0)):
+    if step.is_control:
         state.unjudged[number] = None
-    else:
-        admit_later(state, step)
+        return
+    if step.when is not None:
+        task = state.live.get(number)
+        if task is None or task.attempt == 0:
+            state.unjudged[number] = None
+            return
+    admit_later(state, step)
 
 
 def admit_later(state: Execution, step: StepPlan) -> None:
     """A judged task waits for a slot; suspects wait for the one that is kept for them."""
     task = state.live.get(step.number)
     is_suspect = task is not None and task.losses >= LOSSES_BEFORE_SUSPECT
-    (state.suspects if is_suspect else state.ready).add(step.number, step.priority)
+    queue = state.suspects if is_suspect else state.ready
+    queue.add(step.number, state.priority if step.priority is None else step.priority)
 
 
 def leave_queues(state: Execution, number: int) -> None:
     """Take a task out of every queue: it has begun, ended, or is held."""
     state.ready.discard(number)
-    if state.suspects:
-        state.suspects.discard(number)
+    state.suspects.discard(number)
     state.unjudged.pop(number, None)
     state.skips.pop(number, None)
 
@@ -127,81 +195,52 @@ def stop_listening(state: Execution, number: int, signal: str) -> None:
             state.matchable.pop(signal, None)
 
 
-def start_clock(state: Execution, number: int, clock: Clock, due_at: int) -> None:
+def start_clock(state: Execution, number: int, clock: Clock, due_at: Instant) -> None:
     """Start a task's clock for an instant of the world, seen from now; it stands still at once when the task is held."""
     own = state.own_time(state.at)
-    due = own + (due_at - state.at)
-    state.timers.set(number, clock, due)
+    state.timers.set(number, clock, own + (due_at - state.at))
     if state.is_held(number):
         state.timers.freeze(number, own)
 
 
-def handle(state: Execution, handler: int, failed: tuple[int, ...]) -> None:
-    """A completed step handles those of its dependencies' failures that it names, if its join is made for failures."""
-    step = state.plan.steps[handler]
-    if not step.step.handles or step.join not in {Join.ANY_FAILED, Join.ALL_DONE}:
-        return
-    for number in failed:
-        task = state.live.get(number)
-        if state.phase[number] != Phase.FAILED or task is None or task.is_handled or task.error is None:
-            continue
-        if task.error.matches(step.step.handles):
-            task.is_handled = True
-            count_failure(state, number, -1)
+# ── a new round ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def count_failure(state: Execution, number: int, sign: int) -> None:
-    """Keep the two counters that decide how the execution ends: unhandled failures, and what makes it partial."""
-    if state.phase[number] == Phase.FAILED and state.plan.steps[number].fails_execution:
-        state.unhandled += sign
-        if sign > 0:
-            state.failures[number] = None
-        else:
-            state.failures.pop(number, None)
-    else:
-        state.flaws += sign
-
-
-def reopen(state: Execution, numbers: tuple[int, ...]) -> None:
-    """Let ended tasks begin again, and with them everything that was skipped because of them."""
-    chosen = set(numbers)
-    queue = list(numbers)
-    for number in queue:
-        for dependent in state.plan.steps[number].dependents:
+def reopen(state: Execution, number: int) -> None:
+    """Let a failed or cancelled task go through its join again, and with it everything that was skipped because of it."""
+    chosen = {number: None}
+    queue = [number]
+    for one in queue:
+        for dependent in state.plan.steps[one].dependents:
             if state.phase[dependent] == Phase.SKIPPED and dependent not in chosen:
-                chosen.add(dependent)
+                chosen[dependent] = None
                 queue.append(dependent)
-    touched = {dependent for number in queue for dependent in _unsettle(state, number)}
-    for number in sorted(chosen | touched):
-        task = state.live.get(number)
-        if number in chosen and task is not None and task.attempt > 0:
-            enter(state, number, Phase.READY)
-            enqueue(state, number)
-        elif state.phase[number] == Phase.PENDING:
-            judge_join(state, number)
+    touched = dict.fromkeys(chosen)
+    for one in queue:
+        touched.update(dict.fromkeys(_take_back(state, one)))
+    for one in sorted(touched):
+        judge_join(state, one)
 
 
-def _unsettle(state: Execution, number: int) -> list[int]:
-    """Take back what a task's end told the others; return those that were ready because of it and are pending again."""
-    touched: list[int] = []
-    before = state.phase[number]
+def _take_back(state: Execution, number: int) -> Iterable[int]:
+    """Take back what a task's end told the others; these are to be judged again."""
     task = state.live.get(number)
-    if before in {Phase.FAILED, Phase.CANCELLED} and not (task and task.is_handled):
+    kind = kind_of(state.phase[number])
+    if kind == UNHAPPY and not (task and task.is_handled):
         count_failure(state, number, -1)
-    kind = kind_of(before)
-    for dependent in state.plan.steps[number].dependents:
-        state.left[dependent] += 1
-        tally = state.tally.get(dependent)
-        if tally is not None and not (kind == OK and state.plan.steps[dependent].join is Join.ALL_SUCCESS):
+    enter(state, number, Phase.PENDING)
+    if task is not None:
+        task.begin_round()
+    steps, phase = state.plan.steps, state.phase
+    for dependent in steps[number].dependents:
+        if phase[dependent] != Phase.COMPLETED and len(steps[dependent].dependencies) > 1:
+            tally = state.tally[dependent]
             tally[kind] -= 1
-        state.skips.pop(dependent, None)
-        if state.phase[dependent] == Phase.READY and (dependent not in state.live or state.live[dependent].attempt == 0):
+            tally[LEFT] += 1
+        if phase[dependent] == Phase.READY and not (dependent in state.live and state.live[dependent].attempt):
             leave_queues(state, dependent)
             state.timers.drop(dependent, Clock.QUEUE)
             enter(state, dependent, Phase.PENDING)
-            touched.append(dependent)
-    if task is None or task.attempt == 0:
-        enter(state, number, Phase.PENDING)
-    if task is not None:
-        task.begin_round()
-    return touched
+        if phase[dependent] == Phase.PENDING:
+            state.skips.pop(dependent, None)
+            yield dependent

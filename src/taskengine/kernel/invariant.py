@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from taskengine.kernel.join import OK, Verdict, kind_of, verdict
-from taskengine.kernel.state import LOSSES_BEFORE_SUSPECT, Execution
+from taskengine.kernel.graph import tally_of
+from taskengine.kernel.join import LEFT, Verdict, kind_of, verdict
+from taskengine.kernel.state import LOSSES_BEFORE_SUSPECT, SUSPECT_LOSSES, Execution, Task
 from taskengine.kernel.timing import Clock
 from taskengine.model.status import Phase
-from taskengine.model.workflow import Join
 
 __all__ = ["broken", "check"]
+
+_SEVERAL = 2  # dependencies, from which on a step counts them
+
+_CLOCK_FITS = {
+    Clock.ATTEMPT: frozenset({Phase.RUNNING}),
+    Clock.TOTAL: frozenset({Phase.READY, Phase.RUNNING, Phase.RETRYING, Phase.WAITING}),
+    Clock.QUEUE: frozenset({Phase.READY}),
+    Clock.WAIT: frozenset({Phase.WAITING}),
+    Clock.RETRY: frozenset({Phase.RETRYING}),
+}
 
 
 def check(state: Execution) -> None:
@@ -22,109 +32,120 @@ def check(state: Execution) -> None:
 def broken(state: Execution) -> Iterator[str]:
     """The rules that do not hold."""
     yield from _counters(state)
-    yield from _queues(state)
-    yield from _live_tasks(state)
-    yield from _ends(state)
-    yield from _outputs(state)
-    yield from _clocks(state)
+    if state.seq:
+        yield from _joins(state)
+        yield from _queues(state)
+        yield from _listeners(state)
+        yield from _live_tasks(state)
+        yield from _ends(state)
+        yield from _outputs(state)
+        yield from _clocks(state)
 
 
 def _counters(state: Execution) -> Iterator[str]:
-    numbers = range(1, len(state.phase))
     counts = [0] * len(Phase)
-    for number in numbers:
-        counts[state.phase[number]] += 1
+    for phase in state.phase[1:]:
+        counts[phase] += 1
     if counts != state.counts:
         yield f"counts are {state.counts}, not {counts}"
-    if state.seq == 0:
-        return
-    unhandled = flaws = 0
-    for number in numbers:
-        step = state.plan.steps[number]
-        ended = [state.phase[dependency] for dependency in step.dependencies if state.phase[dependency] > Phase.RETRYING]
-        if state.left[number] != len(step.dependencies) - len(ended):
-            yield f"{step.path} waits for {state.left[number]}, not for {len(step.dependencies) - len(ended)}"
-        tally = [0, 0, 0]
-        for phase in ended:
-            kind = kind_of(phase)
-            tally[kind] += not (kind == OK and step.join is Join.ALL_SUCCESS)
-        if tally != state.tally.get(number, [0, 0, 0]):
-            yield f"{step.path} counts {state.tally.get(number)}, not {tally}"
-        if state.phase[number] in {Phase.FAILED, Phase.CANCELLED} and not state.live[number].is_handled:
-            if state.phase[number] == Phase.FAILED and step.fails_execution:
-                unhandled += 1
+    failures: set[int] = set()
+    flaws = 0
+    for number in range(1, len(state.phase)):
+        phase = state.phase[number]
+        if phase == Phase.CANCELLED:
+            flaws += 1
+        elif phase == Phase.FAILED and not state.live[number].is_handled:
+            if state.plan.steps[number].fails_execution:
+                failures.add(number)
             else:
                 flaws += 1
-    if (unhandled, flaws) != (state.unhandled, state.flaws) or unhandled != len(state.failures):
-        yield f"unhandled and flaws are {state.unhandled}, {state.flaws}, not {unhandled}, {flaws}"
+    if (failures, flaws) != (state.failures, state.flaws):
+        yield f"failures and flaws are {state.failures}, {state.flaws}, not {failures}, {flaws}"
     if state.signal_count != sum(map(len, state.signals.values())) or not all(state.signals.values()):
         yield "signals are not counted right"
 
 
+def _joins(state: Execution) -> Iterator[str]:
+    for step in state.plan.steps[1:]:
+        number = step.number
+        phase = state.phase[number]
+        tally = [0, 0, 0, 0]
+        for dependency in step.dependencies:
+            tally[kind_of(state.phase[dependency])] += 1
+        if phase == Phase.COMPLETED or len(step.dependencies) < _SEVERAL or tally[LEFT] == len(step.dependencies):
+            if any(state.tally.get(number, (0, 0, 0))[:LEFT]):
+                yield f"{step.path} counts and need not"
+        elif tally != state.tally.get(number):
+            yield f"{step.path} counts {state.tally.get(number)}, not {tally}"
+        if phase == Phase.PENDING:
+            said = verdict(step.join, tally_of(state, number))
+            if said is Verdict.START:
+                yield f"{step.path} could start and is pending"
+            if (said is Verdict.SKIP) != (number in state.skips):
+                yield f"{step.path} is to be skipped: {number in state.skips}, its join says {said.value}"
+        elif number in state.skips:
+            yield f"{step.path} is to be skipped and {Phase(phase).name}"
+
+
 def _queues(state: Execution) -> Iterator[str]:
-    if state.seq == 0:
-        return
     for step in state.plan.steps[1:]:
         number = step.number
         places = (number in state.ready) + (number in state.suspects) + (number in state.unjudged)
         is_wanted = state.phase[number] == Phase.READY and not state.is_held(number)
         if places != is_wanted:
             yield f"{step.path} is {Phase(state.phase[number]).name} and in {places} queues"
-        task = state.live.get(number)
-        if number in state.suspects and (task is None or task.losses < LOSSES_BEFORE_SUSPECT):
-            yield f"{step.path} is queued as a suspect and is none"
-        if number in state.ready and task is not None and task.losses >= LOSSES_BEFORE_SUSPECT:
-            yield f"{step.path} is a suspect and queued as none"
-        if state.phase[number] == Phase.PENDING:
-            yield from _pending(state, number)
-        elif number in state.skips:
-            yield f"{step.path} is to be skipped and {Phase(state.phase[number]).name}"
-        is_listening = task is not None and bool(task.signal) and number in state.listeners.get(task.signal, {})
-        should_listen = (
-            state.phase[number] == Phase.WAITING and task is not None and bool(task.signal) and not state.is_held(number)
-        )
-        if is_listening != should_listen:
-            yield f"{step.path} listens: {is_listening}"
+        is_suspect = number in state.live and state.live[number].losses >= LOSSES_BEFORE_SUSPECT
+        if number in (state.ready if is_suspect else state.suspects):
+            yield f"{step.path} is a suspect: {is_suspect}, and in the other queue"
+    for queue in (state.ready, state.suspects):
+        first = queue.first()
+        if (first is None) != (not queue) or (first is not None and first[1] not in queue):
+            yield f"a queue of {len(queue)} begins with {first}"
+
+
+def _listeners(state: Execution) -> Iterator[str]:
+    for number, task in state.live.items():
+        is_listening = number in state.listeners.get(task.signal, {})
+        if is_listening != (bool(task.signal) and not state.is_held(number)):
+            yield f"{state.plan.steps[number].path} listens: {is_listening}"
+    if sum(map(len, state.listeners.values())) > len(state.live) or not all(state.listeners.values()):
+        yield "somebody listens who is not there"
     expected = {name for name in state.listeners if name in state.signals}
     if set(state.matchable) != expected:
         yield f"matchable signals are {set(state.matchable)}, not {expected}"
-
-
-def _pending(state: Execution, number: int) -> Iterator[str]:
-    step = state.plan.steps[number]
-    tally = [0, 0, 0]
-    for dependency in step.dependencies:
-        if state.phase[dependency] > Phase.RETRYING:
-            tally[kind_of(state.phase[dependency])] += 1
-    match verdict(step.join, state.left[number], tally):
-        case Verdict.START:
-            yield f"{step.path} could start and is pending"
-        case Verdict.SKIP if number not in state.skips:
-            yield f"{step.path} cannot happen any more and is not to be skipped"
-        case Verdict.WAIT if number in state.skips:
-            yield f"{step.path} is to be skipped and may still happen"
-        case _:
-            pass
 
 
 def _live_tasks(state: Execution) -> Iterator[str]:
     for number, task in state.live.items():
         phase = Phase(state.phase[number])
         path = state.plan.steps[number].path
-        if phase in {Phase.COMPLETED, Phase.SKIPPED}:
+        if phase == Phase.COMPLETED or (phase == Phase.SKIPPED and not task.attempt):
             yield f"{path} is {phase.name} and still live"
-        is_running = phase == Phase.RUNNING and not state.is_finished
-        if is_running != task.is_launched:
+        if (phase == Phase.RUNNING and not state.is_finished) != task.is_launched:
             yield f"{path} is {phase.name} and launched: {task.is_launched}"
-        if task.used < 0 or task.used > max(1, state.plan.steps[number].retry.max_attempts):
-            yield f"{path} has used {task.used} attempts"
-        if task.is_stuck and phase != Phase.WAITING:
-            yield f"{path} is stuck and {phase.name}"
-        if phase == Phase.FAILED and task.error is None:
-            yield f"{path} failed without an error"
+        yield from (f"{path} is {phase.name} and {problem}" for problem in _task(task, phase, state))
+        if not 0 <= task.used <= max(1, state.plan.steps[number].retry.max_attempts) or task.used > task.attempt:
+            yield f"{path} has used {task.used} of {task.attempt} attempts"
     for number in range(1, len(state.phase)):
         if state.phase[number] in {Phase.RUNNING, Phase.WAITING, Phase.RETRYING, Phase.FAILED} and number not in state.live:
             yield f"{state.plan.steps[number].path} is {Phase(state.phase[number]).name} and nothing is remembered of it"
+
+
+def _task(task: Task, phase: Phase, state: Execution) -> Iterator[str]:
+    if (task.is_suspect or task.is_cancelling or task.is_overdue) and not task.is_launched:
+        yield "something is asked of an attempt that is over"
+    if (task.is_stuck or task.signal) and phase != Phase.WAITING:
+        yield "it waits"
+    if phase == Phase.FAILED and task.error is None:
+        yield "there is no error"
+    if phase in {Phase.PENDING, Phase.CANCELLED, Phase.SKIPPED} and task.error is not None:
+        yield f"its error is {task.error.type}"
+    if task.is_handled and phase != Phase.FAILED:
+        yield "it is handled"
+    if task.suspect_losses > SUSPECT_LOSSES or task.suspect_losses > task.losses:
+        yield f"it was lost {task.losses} times, {task.suspect_losses} alone"
+    if state.is_cancelling and task.is_launched and not task.is_cancelling:
+        yield "nobody asked it to stop"
 
 
 def _ends(state: Execution) -> Iterator[str]:
@@ -135,6 +156,10 @@ def _ends(state: Execution) -> Iterator[str]:
             yield "finished without an instant"
         if state.timers.due or state.timers.frozen or state.wake_at is not None:
             yield "a clock runs at the end"
+    elif state.is_swept or state.finished_at is not None or state.outcome is not None:
+        yield "it has the marks of an end and goes on"
+    if state.is_cancelling and (state.is_paused or state.paused) and not state.is_finished:
+        yield "it is being cancelled and paused"
     bound = state.plan.workflow.limits.max_concurrency
     if bound is not None and state.counts[Phase.RUNNING] > bound:
         yield f"{state.counts[Phase.RUNNING]} run, {bound} may"
@@ -145,7 +170,7 @@ def _outputs(state: Execution) -> Iterator[str]:
         yield "outputs and their readers differ"
     for number in range(1, len(state.phase)):
         readers = sum(1 for reader in state.plan.readers[number] if state.phase[reader] != Phase.COMPLETED)
-        readers += number in state.plan.output_reads
+        readers += number in state.plan.output_reads.tasks
         is_kept = number in state.outputs
         if is_kept != (state.phase[number] == Phase.COMPLETED and readers > 0):
             yield f"the output of {state.plan.steps[number].path} is kept: {is_kept}, readers: {readers}"
@@ -156,19 +181,13 @@ def _outputs(state: Execution) -> Iterator[str]:
 def _clocks(state: Execution) -> Iterator[str]:
     for number, clock in (*state.timers.due, *state.timers.frozen):
         phase = Phase(state.phase[number])
-        path = state.plan.steps[number].path
-        fits = {
-            Clock.ATTEMPT: phase == Phase.RUNNING,
-            Clock.TOTAL: phase in {Phase.READY, Phase.RUNNING, Phase.RETRYING, Phase.WAITING},
-            Clock.QUEUE: phase == Phase.READY,
-            Clock.WAIT: phase == Phase.WAITING,
-            Clock.RETRY: phase == Phase.RETRYING,
-        }
-        if not fits[Clock(clock)]:
-            yield f"{path} is {phase.name} and its {Clock(clock).name} clock runs"
+        if phase not in _CLOCK_FITS[Clock(clock)]:
+            yield f"{state.plan.steps[number].path} is {phase.name} and its {Clock(clock).name} clock runs"
     if any(state.is_held(number) for number, _ in state.timers.due):
         yield "the clock of a paused task runs"
     if any(not state.is_held(number) for number, _ in state.timers.frozen):
         yield "the clock of a task that is not paused stands still"
     if state.due_at() != state.wake_at:
         yield f"wake_at is {state.wake_at}, not {state.due_at()}"
+    if (state.expires_at is None) != (state.plan.workflow.limits.timeout_ms is None):
+        yield f"it expires at {state.expires_at}"

@@ -1,20 +1,22 @@
-"""When a step may start: a table of its join over how its dependencies have ended so far."""
+"""When a step may start: a table of its join over how its dependencies have ended so far. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
-from taskengine.model.status import Phase
 from taskengine.model.workflow import Join
 
-__all__ = ["OK", "SKIPPED", "UNHAPPY", "Verdict", "kind_of", "verdict"]
+__all__ = ["LEFT", "OK", "SKIPPED", "UNHAPPY", "Verdict", "kind_of", "verdict"]
 
+# The places of a tally: how many dependencies completed, failed or were cancelled, were skipped, and have not ended.
 OK: Final = 0
-UNHAPPY: Final = 1  # failed or cancelled
+UNHAPPY: Final = 1
 SKIPPED: Final = 2
+LEFT: Final = 3
 
-_KINDS: Final = {Phase.COMPLETED: OK, Phase.FAILED: UNHAPPY, Phase.CANCELLED: UNHAPPY, Phase.SKIPPED: SKIPPED}
+_KIND_OF_PHASE: Final = (LEFT, LEFT, LEFT, LEFT, LEFT, OK, UNHAPPY, UNHAPPY, SKIPPED)
 
 
 class Verdict(Enum):
@@ -26,27 +28,27 @@ class Verdict(Enum):
 
 
 def kind_of(phase: int) -> int:
-    """How a terminal phase counts in a join."""
-    return _KINDS[Phase(phase)]
+    """The place in a tally where a dependency in this phase is counted."""
+    return _KIND_OF_PHASE[phase]
 
 
-def verdict(join: Join, left: int, tally: tuple[int, int, int] | list[int]) -> Verdict:
-    """Judge: ``left`` dependencies have not ended, ``tally`` says how the others did (ok, unhappy, skipped).
+def verdict(join: Join, tally: Sequence[int]) -> Verdict:
+    """Judge a tally. Once it says start or skip, further ends of dependencies do not change that.
 
     A cancelled dependency counts as a failed one, but nothing can handle it.
     """
-    ok, unhappy, skipped = tally
+    ok, unhappy, skipped, left = tally
     match join:
+        case Join.ANY_SUCCESS | Join.ANY_FAILED:
+            if ok if join is Join.ANY_SUCCESS else unhappy:
+                return Verdict.START
+            return Verdict.WAIT if left else Verdict.SKIP
         case Join.ALL_SUCCESS:
-            starts, never = left == 0, unhappy + skipped > 0
-        case Join.ALL_DONE:
-            starts, never = left == 0, False
-        case Join.ANY_SUCCESS:
-            starts, never = ok > 0, left == 0
-        case Join.ANY_FAILED:
-            starts, never = unhappy > 0, left == 0
+            is_spoilt = unhappy + skipped > 0
         case Join.NONE_FAILED:
-            starts, never = left == 0, unhappy > 0
-    if join in {Join.ANY_SUCCESS, Join.ANY_FAILED}:
-        return Verdict.START if starts else Verdict.SKIP if never else Verdict.WAIT
-    return Verdict.SKIP if never else Verdict.START if starts else Verdict.WAIT
+            is_spoilt = unhappy > 0
+        case Join.ALL_DONE:
+            is_spoilt = False
+    if is_spoilt:
+        return Verdict.SKIP
+    return Verdict.WAIT if left else Verdict.START

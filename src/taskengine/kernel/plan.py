@@ -10,17 +10,24 @@ from typing import Any, Final
 
 import msgspec
 
-from taskengine.errors import DefinitionError
+from taskengine.errors import DefinitionError, NotFoundError
 from taskengine.expr import Expression, Template, expression, template
 from taskengine.model.value import ABSENT, Raw, raw
 from taskengine.model.workflow import CONTROL_STEPS, Join, OnError, RetryPolicy, Step, Workflow
 
-__all__ = ["Plan", "StepPlan", "compile_plan"]
+__all__ = ["Plan", "Reading", "StepPlan", "compile_plan"]
 
 _NO_INPUT: Final = template({})
 
 
-class StepPlan(msgspec.Struct, frozen=True, gc=False):
+class Reading(msgspec.Struct, frozen=True):
+    """What an expression reads: the first words of its names, and the tasks behind ``steps``."""
+
+    roots: frozenset[str] = frozenset()
+    tasks: tuple[int, ...] = ()
+
+
+class StepPlan(msgspec.Struct, frozen=True):
     """One step, ready to be judged and performed."""
 
     number: int
@@ -30,14 +37,17 @@ class StepPlan(msgspec.Struct, frozen=True, gc=False):
     dependencies: tuple[int, ...]
     dependents: tuple[int, ...]
     join: Join
+    is_plain: bool  # one dependency at most and the join all_success: it needs no counting
     when: Expression | None
-    when_reads: tuple[int, ...]
+    when_reads: Reading
     input: Template
+    input_reads: Reading
     constant_input: Raw  # what ``input`` gives when it holds no expression, else ABSENT
     output: Template | None
+    output_reads: Reading
     reads: tuple[int, ...]  # tasks whose output this one may read while it lives
     is_control: bool
-    priority: int
+    priority: int | None  # None: the execution's
     retry: RetryPolicy
     fails_execution: bool
     has_clocks: bool
@@ -46,16 +56,10 @@ class StepPlan(msgspec.Struct, frozen=True, gc=False):
 class Plan:
     """A compiled workflow. ``steps[0]`` stands for the execution itself and is never performed."""
 
-    __slots__ = ("by_id", "by_path", "in_degrees", "output", "output_reads", "readers", "roots", "steps", "workflow")
+    __slots__ = ("by_id", "by_path", "output", "output_reads", "readers", "roots", "steps", "workflow")
 
     def __init__(self, workflow: Workflow) -> None:
-        self.workflow = workflow
-        by_id = {step.id: number for number, step in enumerate(workflow.steps, 1)}
-        self.by_id: dict[str, int] = by_id
-        self.output: Template | None = None if workflow.output is None else template(workflow.output)
-        self.output_reads: frozenset[int] = (
-            frozenset(_steps_read(self.output.names, by_id, range(1, len(by_id) + 1))) if self.output else frozenset()
-        )
+        by_id = _numbers(workflow)
         dependents: list[list[int]] = [[] for _ in range(len(by_id) + 1)]
         for number, step in enumerate(workflow.steps, 1):
             for dependency in dict.fromkeys(step.depends_on):
@@ -64,17 +68,16 @@ class Plan:
                         "unknown_dependency", f'step "{step.id}" depends on "{dependency}", which does not exist', step=step.id
                     )
                 dependents[by_id[dependency]].append(number)
-        root = Step(id="", type="noop")
-        self.steps: tuple[StepPlan, ...] = (
-            _plan(0, root, by_id, (), priority=workflow.limits.priority),
-            *(
-                _plan(number, step, by_id, tuple(dependents[number]), priority=workflow.limits.priority)
-                for number, step in enumerate(workflow.steps, 1)
-            ),
+        self.workflow = workflow
+        self.by_id: dict[str, int] = by_id
+        self.steps: tuple[StepPlan, ...] = tuple(
+            _plan(number, step, by_id, tuple(dependents[number]))
+            for number, step in enumerate((Step(id="", type="noop"), *workflow.steps))
         )
         self.by_path: dict[str, int] = {step.path: step.number for step in self.steps}
-        self.in_degrees: list[int] = [len(step.dependencies) for step in self.steps]
         self.roots: tuple[int, ...] = tuple(step.number for step in self.steps[1:] if not step.dependencies)
+        self.output: Template | None = None if workflow.output is None else template(workflow.output)
+        self.output_reads: Reading = _reading(self.output, by_id, range(1, len(self.steps)))
         readers: list[list[int]] = [[] for _ in self.steps]
         for step in self.steps:
             for number in step.reads:
@@ -86,11 +89,21 @@ class Plan:
         """How many tasks an execution has at its start."""
         return len(self.steps) - 1
 
+    def number_of(self, path: str) -> int:
+        """The task at a path such as ``/load/``; 0 for ``/``. Raises ``NotFoundError``."""
+        number = self.by_path.get(path)
+        if number is None:
+            raise NotFoundError("unknown_path", f"there is no task {path} in this execution", hint="paths look like / or /load/")
+        return number
+
 
 def compile_plan(workflow: Workflow) -> Plan:
-    """Compile, refusing what cannot run: unknown dependencies, cycles, expressions that do not parse."""
+    """Compile, refusing what cannot run: duplicate ids, unknown dependencies, cycles, expressions that do not parse.
+
+    Raises ``DefinitionError``, and ``ExpressionError`` or ``LimitError`` from the expressions.
+    """
     plan = Plan(workflow)
-    left = list(plan.in_degrees)
+    left = [len(step.dependencies) for step in plan.steps]
     queue = list(plan.roots)
     for number in queue:
         for dependent in plan.steps[number].dependents:
@@ -103,15 +116,26 @@ def compile_plan(workflow: Workflow) -> Plan:
     return plan
 
 
-def _plan(number: int, step: Step, by_id: dict[str, int], dependents: tuple[int, ...], *, priority: int) -> StepPlan:
+def _numbers(workflow: Workflow) -> dict[str, int]:
+    by_id: dict[str, int] = {}
+    for number, step in enumerate(workflow.steps, 1):
+        if step.id in by_id:
+            raise DefinitionError("duplicate_step", f'there are two steps "{step.id}"', step=step.id)
+        by_id[step.id] = number
+    return by_id
+
+
+def _plan(number: int, step: Step, by_id: dict[str, int], dependents: tuple[int, ...]) -> StepPlan:
     dependencies = tuple(by_id[name] for name in dict.fromkeys(step.depends_on))
     when = expression(step.when) if step.when is not None else None
     value = _input_of(step)
     inputs = template(value) if value else _NO_INPUT
+    output = template(step.output_mapping, extra_roots=("output",)) if step.output_mapping else None
     is_control = step.type in CONTROL_STEPS
-    when_reads = _steps_read(when.names, by_id, dependencies) if when else ()
-    reads = set(when_reads)
-    reads.update(_steps_read(inputs.names, by_id, dependencies))
+    when_reads = _reading(when, by_id, dependencies)
+    input_reads = _reading(inputs, by_id, dependencies)
+    output_reads = _reading(output, by_id, dependencies)
+    reads = {*when_reads.tasks, *input_reads.tasks, *output_reads.tasks}
     if not is_control:
         reads.update(dependencies)  # a function may ask for its dependencies' results
     return StepPlan(
@@ -122,14 +146,17 @@ def _plan(number: int, step: Step, by_id: dict[str, int], dependents: tuple[int,
         dependencies=dependencies,
         dependents=dependents,
         join=step.join,
+        is_plain=len(dependencies) <= 1 and step.join is Join.ALL_SUCCESS,
         when=when,
         when_reads=when_reads,
         input=inputs,
+        input_reads=input_reads,
         constant_input=raw(inputs.render(b"{}")) if inputs.is_constant and value else ABSENT,
-        output=template(step.output_mapping, extra_roots=("output",)) if step.output_mapping else None,
-        reads=tuple(sorted(reads)),
+        output=output,
+        output_reads=output_reads,
+        reads=tuple(sorted(reads - {number})),
         is_control=is_control,
-        priority=priority if step.priority is None else step.priority,
+        priority=step.priority,
         retry=step.retry,
         fails_execution=step.on_error is OnError.FAIL,
         has_clocks=any(limit is not None for limit in (step.timeout_ms, step.total_timeout_ms, step.queue_timeout_ms)),
@@ -142,15 +169,18 @@ def _input_of(step: Step) -> dict[str, Any]:
     return {**step.config.get("params", {}), **step.input_mapping}
 
 
-def _steps_read(names: Iterable[str], by_id: dict[str, int], otherwise: Iterable[int]) -> tuple[int, ...]:
-    """The tasks that ``steps.<id>`` in these names means; ``otherwise`` when the step cannot be seen statically."""
-    found: set[int] = set()
-    for name in names:
+def _reading(source: Expression | Template | None, by_id: dict[str, int], otherwise: Iterable[int]) -> Reading:
+    """What it reads; ``otherwise`` are the tasks behind a ``steps`` whose id cannot be seen in the text."""
+    if source is None:
+        return Reading()
+    roots: set[str] = set()
+    tasks: set[int] = set()
+    for name in source.names:
         parts = name.split(".")
-        if parts[0] != "steps":
-            continue
-        if len(parts) > 1 and parts[1] in by_id:
-            found.add(by_id[parts[1]])
-        else:
-            found.update(otherwise)
-    return tuple(sorted(found))
+        roots.add(parts[0])
+        if parts[0] == "steps":
+            if len(parts) > 1 and parts[1] in by_id:
+                tasks.add(by_id[parts[1]])
+            else:
+                tasks.update(otherwise)
+    return Reading(frozenset(roots), tuple(sorted(tasks)))

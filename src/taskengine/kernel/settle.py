@@ -6,20 +6,20 @@ until there are none. Everything found here is found in O(1): evolve keeps the p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.expr import truth
 from taskengine.kernel import graph
-from taskengine.kernel.attempt import after_failure
+from taskengine.kernel.attempt import after_failure, completion, expression_failure
 from taskengine.kernel.context import context
 from taskengine.kernel.state import Execution
 from taskengine.kernel.timing import Clock
 from taskengine.model import event as ev
 from taskengine.model.duration import parse_duration_ms, parse_instant
 from taskengine.model.status import Outcome, Phase
-from taskengine.model.value import ABSENT, NONE, Instant, TaskError, raw
+from taskengine.model.value import ABSENT, Instant, TaskError, raw
 
 __all__ = ["settle"]
 
@@ -29,115 +29,146 @@ _TIMEOUTS: Final = {
     Clock.QUEUE: ev.TimeoutKind.QUEUE,
     Clock.WAIT: ev.TimeoutKind.WAIT,
 }
+_WAITS_FOR: Final = ("duration", "until", "signal")
 
 
 def settle(state: Execution, at: Instant) -> Sequence[ev.Event]:
     """The next events that need no command; empty when the state is at rest."""
-    if state.is_finished or state.seq == 0:
+    if state.status_at_end is not None or not state.seq:
         return ()
-    timeout_ms = state.plan.workflow.limits.timeout_ms
-    if timeout_ms is not None and state.started_at is not None and at >= state.started_at + timeout_ms:
-        return (ev.ExecutionTimedOut(at=at),)
+    if state.expires_at is not None and at >= state.expires_at:
+        return (_cancelled(state, at) if state.is_cancelling else ev.ExecutionTimedOut(at=at),)
     if state.is_cancelling:
-        return () if state.counts[Phase.RUNNING] else (ev.ExecutionCancelled(at=at, reason=state.cancel_reason),)
-    if not state.is_paused:
-        if state.skips:
-            return [ev.TaskSkipped(at=at, task=number, reason=ev.SkipReason.JOIN) for number in state.skips]
-        while state.unjudged:
-            judged = _judge(state, next(iter(state.unjudged)), at)
-            if judged:
-                return judged
-        if state.matchable:
-            return _take_signal(state, next(iter(state.matchable)), at)
-        if state.timers.due:
-            first = state.timers.first()
-            if first is not None and first[0] <= state.own_time(at):
-                return _elapse(state, first[1], first[2], at)
-    return () if state.open_count else _finish(state, at)
+        return _elapse(state, at) if state.counts[Phase.RUNNING] else (_cancelled(state, at),)
+    if state.pause_started_at is None:
+        following = _go_on(state, at)
+        if following:
+            return following
+    counts = state.counts
+    if counts[Phase.RUNNING] or counts[Phase.PENDING] or counts[Phase.READY] or counts[Phase.WAITING] or counts[Phase.RETRYING]:
+        return ()
+    return _finish(state, at)
+
+
+def _cancelled(state: Execution, at: Instant) -> ev.Event:
+    return ev.ExecutionCancelled(at=at, reason=state.cancel_reason)
+
+
+def _go_on(state: Execution, at: Instant) -> Sequence[ev.Event]:
+    if state.skips:
+        return [ev.TaskSkipped(at=at, task=number, reason=ev.SkipReason.JOIN) for number in state.skips]
+    while state.unjudged:
+        judged = _judge(state, next(iter(state.unjudged)), at)
+        if judged:
+            return judged
+    if state.matchable:
+        return _take_signal(state, next(iter(state.matchable)), at)
+    return _elapse(state, at) if state.timers.due else ()
+
+
+# ── conditions, and steps that the kernel performs ───────────────────────────────────────────────────────────────────
 
 
 def _judge(state: Execution, number: int, at: Instant) -> Sequence[ev.Event]:
     """A step whose dependencies are fine: its condition, and a control step's own work. Empty: it now waits for a slot."""
     step = state.plan.steps[number]
     task = state.live.get(number)
-    if step.when is not None and (task is None or task.attempt == 0):
+    last_attempt = task.attempt if task is not None else 0
+    if step.when is not None and last_attempt == 0:
         try:
-            is_wanted = truth(step.when, context(state, step.when.names, step.when_reads))
+            is_wanted = truth(step.when, context(state, step.when_reads))
         except (ExpressionError, LimitError) as error:
-            failure = TaskError(type="ExpressionError", message=f"when: {error}")
-            return (ev.TaskFailed(at=at, task=number, attempt=0, error=failure),)
+            return expression_failure(number, 0, at, f"when: {error}")
         if not is_wanted:
             return (ev.TaskSkipped(at=at, task=number, reason=ev.SkipReason.WHEN),)
     if not step.is_control:
-        state.unjudged.pop(number, None)
+        del state.unjudged[number]
         graph.admit_later(state, step)
         return ()
-    attempt = task.attempt + 1 if task is not None else 1
     if step.step.type == "noop":
-        return (ev.TaskCompleted(at=at, task=number, attempt=attempt),)
-    try:
-        return _begin_wait(state, number, attempt, at)
-    except (ExpressionError, LimitError, ValueError) as error:
-        failure = TaskError(type="ValidationError", message=f"config: {error}")
-        return (ev.TaskFailed(at=at, task=number, attempt=attempt, error=failure),)
+        return completion(state, number, last_attempt + 1, at)
+    return _begin_wait(state, number, last_attempt + 1, at)
 
 
 def _begin_wait(state: Execution, number: int, attempt: int, at: Instant) -> Sequence[ev.Event]:
     step = state.plan.steps[number]
-    config: Any = step.input.render(context(state, step.input.names, step.reads))
-    signal = config.get("signal", "")
-    due_at: Instant | None = None
-    if "duration" in config:
-        due_at = at + parse_duration_ms(config["duration"])
-    elif "until" in config:
-        due_at = parse_instant(config["until"])
-    elif "deadline" in config:
-        due_at = at + parse_duration_ms(config["deadline"])
+    try:
+        config: Any = step.input.render(context(state, step.input_reads))
+        signal, due_at = _awaited(config, at)
+    except (ExpressionError, LimitError) as error:
+        return expression_failure(number, attempt, at, f"config: {error}")
+    except ValueError as error:
+        failure = TaskError(type="ValidationError", message=f"config: {error}")
+        return (ev.TaskFailed(at=at, task=number, attempt=attempt, error=failure),)
     started = ev.TaskStarted(at=at, task=number, attempt=attempt, signal=signal)
     return (started,) if due_at is None else (started, ev.TimerSet(at=at, task=number, due_at=due_at))
+
+
+def _awaited(config: Mapping[str, Any], at: Instant) -> tuple[str, Instant | None]:
+    """The signal that a wait waits for, and until when. Raises ``ValueError``."""
+    given = [key for key in _WAITS_FOR if key in config]
+    if len(given) != 1:
+        raise ValueError(f"a wait has one of {', '.join(_WAITS_FOR)}, this one has {' and '.join(given) or 'none'}")
+    if given == ["duration"]:
+        return "", at + parse_duration_ms(config["duration"])
+    if given == ["until"]:
+        return "", parse_instant(config["until"])
+    signal = config["signal"]
+    if not isinstance(signal, str) or not signal:
+        raise ValueError(f"the name of a signal is text, not {signal!r}")
+    return signal, at + parse_duration_ms(config["deadline"]) if "deadline" in config else None
 
 
 def _take_signal(state: Execution, name: str, at: Instant) -> Sequence[ev.Event]:
     """The oldest signal of a name goes to the step that has waited for it longest; held steps do not listen."""
     number = next(iter(state.listeners[name]))
-    completed = ev.TaskCompleted(at=at, task=number, attempt=state.live[number].attempt, output=state.signals[name][0])
+    ended = completion(state, number, state.live[number].attempt, at, output=state.signals[name][0])
     if state.timers.has(number, Clock.WAIT):
-        return (ev.TimerCancelled(at=at, task=number), completed)
-    return (completed,)
+        return (ev.TimerCancelled(at=at, task=number), *ended)
+    return ended
 
 
-def _elapse(state: Execution, number: int, clock: Clock, at: Instant) -> Sequence[ev.Event]:
-    """A clock has run out."""
+# ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _elapse(state: Execution, at: Instant) -> Sequence[ev.Event]:
+    """The first clock that has run out, and what follows from it."""
+    first = state.timers.first()
+    if first is None or first[0] > state.own_time(at):
+        return ()
+    _, number, clock = first
     task = state.live.get(number)
     attempt = task.attempt if task is not None else 0
     if clock is Clock.RETRY:
         return (ev.TimerFired(at=at, task=number),)
     if clock is Clock.WAIT and task is not None and not task.signal:
-        return (ev.TimerFired(at=at, task=number), ev.TaskCompleted(at=at, task=number, attempt=attempt))
-    timed_out = ev.TaskTimedOut(at=at, task=number, attempt=attempt, kind=_TIMEOUTS[clock])
-    error = TaskError(type="Timeout", message=f"the {_TIMEOUTS[clock]} timeout passed")
+        return (ev.TimerFired(at=at, task=number), *completion(state, number, attempt, at))
+    kind = _TIMEOUTS[clock]
+    timed_out = ev.TaskTimedOut(at=at, task=number, attempt=attempt, kind=kind)
+    if task is not None and task.is_cancelling:
+        return (timed_out, ev.TaskCancelled(at=at, task=number, attempt=attempt))
+    error = TaskError(type="Timeout", message=f"the {kind} timeout passed")
     if clock is Clock.ATTEMPT:
-        if task is not None and task.is_cancelling:
-            return (timed_out, ev.TaskCancelled(at=at, task=number, attempt=attempt))
         return (timed_out, *after_failure(state, number, error, at, outcome=Outcome.TIMED_OUT))
     return (timed_out, ev.TaskFailed(at=at, task=number, attempt=attempt, error=error, outcome=Outcome.TIMED_OUT))
 
 
+# ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 def _finish(state: Execution, at: Instant) -> Sequence[ev.Event]:
     """Every task has ended."""
-    if state.unhandled:
+    if state.failures:
         first = min(state.failures)
         task = state.live[first]
         assert task.error is not None
-        error = TaskError(
-            type=task.error.type, message=f"{state.plan.steps[first].path} {task.error.message}", bases=task.error.bases
-        )
+        message = f"{state.plan.steps[first].path} {task.error.message}".rstrip()
+        error = TaskError(type=task.error.type, message=message, bases=task.error.bases)
         return (ev.ExecutionFailed(at=at, error=error, outcome=task.outcome),)
     output = ABSENT
     if state.plan.output is not None:
-        names = state.plan.output.names
         try:
-            output = raw(state.plan.output.render(context(state, names, sorted(state.plan.output_reads)))) or NONE
+            output = raw(state.plan.output.render(context(state, state.plan.output_reads)))
         except (ExpressionError, LimitError) as error:
             return (ev.ExecutionFailed(at=at, error=TaskError(type="ExpressionError", message=f"output: {error}")),)
     return (ev.ExecutionCompleted(at=at, output=output, outcome=Outcome.PARTIAL if state.flaws else None),)

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from taskengine.kernel import graph
 from taskengine.kernel.plan import Plan
 from taskengine.kernel.rebuild import rebuild
 from taskengine.kernel.state import Execution, Task
@@ -31,6 +32,7 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     business_key: str
     variables: dict[str, Raw]
     started_at: Instant | None
+    expires_at: Instant | None
     finished_at: Instant | None
     status_at_end: Status | None
     outcome: Outcome | None
@@ -47,7 +49,11 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     due: list[tuple[int, int, Instant]]
     frozen: list[tuple[int, int, int]]
     signals: dict[str, list[Raw]]
+    # what the facts do not tell of the indexes: their order, and which conditions have been found true
     listening: list[int]
+    matchable: list[str]
+    unjudged: list[int]
+    skips: list[int]
     input: Raw = ABSENT
     output: Raw = ABSENT
 
@@ -68,6 +74,7 @@ def dump(state: Execution) -> bytes:
             input=state.input or ABSENT,
             variables=state.variables,
             started_at=state.started_at,
+            expires_at=state.expires_at,
             finished_at=state.finished_at,
             status_at_end=state.status_at_end,
             outcome=state.outcome,
@@ -86,6 +93,9 @@ def dump(state: Execution) -> bytes:
             frozen=[(task, clock, left) for (task, clock), left in state.timers.frozen.items()],
             signals={name: list(queue) for name, queue in state.signals.items()},
             listening=[number for listeners in state.listeners.values() for number in listeners],
+            matchable=list(state.matchable),
+            unjudged=list(state.unjudged),
+            skips=list(state.skips),
         )
     )
 
@@ -96,34 +106,54 @@ def restore(execution_id: str, plan: Plan, document: bytes) -> Execution:
     if kept.form != _FORM or len(kept.phase) != len(plan.steps):
         raise ValueError(f"form {kept.form} for {len(kept.phase)} tasks does not fit this plan")
     state = Execution(execution_id, plan)
-    state.seq, state.at, state.seed = kept.seq, kept.at, kept.seed
-    state.priority, state.business_key = kept.priority, kept.business_key
-    state.input, state.output = kept.input.copy() if kept.input else ABSENT, kept.output.copy() if kept.output else ABSENT
-    state.variables = {name: value.copy() for name, value in kept.variables.items()}
-    state.started_at, state.finished_at = kept.started_at, kept.finished_at
-    state.status_at_end, state.outcome, state.error = kept.status_at_end, kept.outcome, kept.error
-    state.is_cancelling, state.is_swept, state.cancel_reason = kept.is_cancelling, kept.is_swept, kept.cancel_reason
-    state.phase = bytearray(kept.phase)
-    for number, task in kept.live:
-        if task.input:
-            task.input = task.input.copy()  # else it would keep the whole document in memory
-        state.live[number] = task
-    state.outputs = {number: value.copy() for number, value in kept.outputs}
-    state.paused = set(kept.paused)
-    state.pause_started_at, state.paused_ms = kept.pause_started_at, kept.paused_ms
-    for task_number, clock, due in kept.due:
-        state.timers.set(task_number, Clock(clock), due)
-    for task_number, clock, left in kept.frozen:
-        state.timers.frozen[(task_number, clock)] = left
-    state.signals = {name: deque(value.copy() for value in queue) for name, queue in kept.signals.items()}
-    rebuild(state)
-    _listen_in_order(state, kept.listening)
+    try:
+        _fill(state, kept)
+        rebuild(state)
+        _order(state, kept)
+    except (LookupError, AssertionError) as error:
+        raise ValueError(f"the snapshot of {execution_id} contradicts itself: {error!r}") from error
     state.wake_at = state.due_at()
     return state
 
 
-def _listen_in_order(state: Execution, numbers: list[int]) -> None:
-    """Who has waited longest is a fact of the history that the phases do not tell."""
-    for number in numbers:
+def _fill(state: Execution, kept: _Snapshot) -> None:
+    """The facts. Payloads are copied: else each would keep the whole document in memory."""
+    state.seq, state.at, state.seed = kept.seq, kept.at, kept.seed
+    state.priority, state.business_key = kept.priority, kept.business_key
+    state.input, state.output = _copy(kept.input), _copy(kept.output)
+    state.variables = {name: value.copy() for name, value in kept.variables.items()}
+    state.started_at, state.expires_at, state.finished_at = kept.started_at, kept.expires_at, kept.finished_at
+    state.status_at_end, state.outcome, state.error = kept.status_at_end, kept.outcome, kept.error
+    state.is_cancelling, state.is_swept, state.cancel_reason = kept.is_cancelling, kept.is_swept, kept.cancel_reason
+    state.phase = bytearray(kept.phase)
+    for number, task in kept.live:
+        task.input = _copy(task.input)
+        state.live[number] = task
+    state.outputs = {number: value.copy() for number, value in kept.outputs}
+    state.paused = set(kept.paused)
+    state.pause_started_at, state.paused_ms = kept.pause_started_at, kept.paused_ms
+    for number, clock, due in kept.due:
+        state.timers.set(number, Clock(clock), due)
+    for number, clock, left in kept.frozen:
+        state.timers.frozen[(number, clock)] = left
+    state.signals = {name: deque(value.copy() for value in queue) for name, queue in kept.signals.items()}
+
+
+def _copy(value: Raw) -> Raw:
+    return value.copy() if value else ABSENT
+
+
+def _order(state: Execution, kept: _Snapshot) -> None:
+    """Who has waited longest, and what has been judged, is nothing that the phases tell."""
+    for number in kept.listening:
         listeners = state.listeners[state.live[number].signal]
         listeners[number] = listeners.pop(number)
+    for name in kept.matchable:
+        state.matchable[name] = state.matchable.pop(name)
+    for number in state.unjudged.keys() - kept.unjudged:
+        del state.unjudged[number]  # its condition has been found true
+        graph.admit_later(state, state.plan.steps[number])
+    for number in kept.unjudged:
+        state.unjudged[number] = state.unjudged.pop(number)
+    for number in kept.skips:
+        state.skips[number] = state.skips.pop(number)

@@ -1,7 +1,8 @@
 """The state of one execution: a mutable fold of its history. Only ``kernel.evolve`` assigns to it; everybody else reads.
 
 Facts (phases, live tasks, outputs, clocks, pauses, signals) are what a snapshot keeps. Indexes (counters, queues) are derived from
-facts, kept up by evolve at O(1) an event, and rebuilt by ``kernel.rebuild``; ``kernel.invariant`` checks that both agree.
+facts, kept up by evolve at O(1) an event, and rebuilt by ``kernel.rebuild``; ``kernel.invariant`` checks that both agree. One index
+is settle's: a ready task moves from ``unjudged`` to ``ready`` when its condition was found true, which no event says.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = ["LOSSES_BEFORE_SUSPECT", "SUSPECT_LOSSES", "Execution", "ReadyQueue",
 
 LOSSES_BEFORE_SUSPECT: Final = 2
 SUSPECT_LOSSES: Final = 5
+_STALE_ENTRIES: Final = 64  # so many are not worth a tidying
 
 
 class Task(msgspec.Struct, gc=False, omit_defaults=True):
@@ -37,16 +39,22 @@ class Task(msgspec.Struct, gc=False, omit_defaults=True):
     signal: str = ""  # the name a waiting step waits for
     is_launched: bool = False  # the attempt is owed by the world
     is_suspect: bool = False  # ... and runs as a suspect
-    is_cancelling: bool = False
+    is_cancelling: bool = False  # ... and was asked to stop
+    is_overdue: bool = False  # ... and its time has run out
     is_stuck: bool = False  # lost and not idempotent: a person decides
     is_handled: bool = False  # its failure was handled by a later step
 
+    def stand_down(self) -> None:
+        """The attempt, and whatever the task waited for, is over."""
+        self.signal = ""
+        self.is_launched = self.is_suspect = self.is_cancelling = self.is_overdue = self.is_stuck = False
+
     def begin_round(self) -> None:
-        """Forget how the last round went; the attempts, the input and the first start stay."""
+        """Forget how the last round went; the attempts' number, the input and the first start stay."""
+        self.stand_down()
         self.used = self.losses = self.suspect_losses = 0
         self.error = self.outcome = None
-        self.signal = ""
-        self.is_launched = self.is_cancelling = self.is_stuck = self.is_handled = False
+        self.is_handled = False
 
 
 class ReadyQueue:
@@ -56,27 +64,32 @@ class ReadyQueue:
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int]] = []
-        self._members: set[int] = set()
+        self._members: dict[int, int] = {}
 
     def add(self, number: int, priority: int) -> None:
         """Put a task in; a task is in at most once."""
-        if number not in self._members:
-            self._members.add(number)
-            heapq.heappush(self._heap, (-priority, number))
+        if number in self._members:
+            return
+        self._members[number] = -priority
+        heapq.heappush(self._heap, (-priority, number))
+        if len(self._heap) > _STALE_ENTRIES + 4 * len(self._members):
+            self._heap = [(key, member) for member, key in self._members.items()]
+            heapq.heapify(self._heap)
 
     def discard(self, number: int) -> None:
         """Take a task out, if it is in."""
-        self._members.discard(number)
-        heap = self._heap
-        while heap and heap[0][1] not in self._members:
+        if self._members.pop(number, None) is None:
+            return
+        heap, members = self._heap, self._members
+        while heap and heap[0][1] not in members:
             heapq.heappop(heap)
 
     def first(self) -> tuple[int, int] | None:
         """(priority, task) of the most urgent one."""
         if not self._members:
             return None
-        priority, number = self._heap[0]
-        return -priority, number
+        key, number = self._heap[0]
+        return -key, number
 
     def __len__(self) -> int:
         return len(self._members)
@@ -86,7 +99,7 @@ class ReadyQueue:
 
 
 class Execution:
-    """One run of a plan."""
+    """One execution of a plan."""
 
     __slots__ = (
         "at",
@@ -95,13 +108,13 @@ class Execution:
         "counts",
         "error",
         "execution_id",
+        "expires_at",
         "failures",
         "finished_at",
         "flaws",
         "input",
         "is_cancelling",
         "is_swept",
-        "left",
         "listeners",
         "live",
         "matchable",
@@ -125,7 +138,6 @@ class Execution:
         "suspects",
         "tally",
         "timers",
-        "unhandled",
         "unjudged",
         "unread",
         "variables",
@@ -144,6 +156,7 @@ class Execution:
         self.input: Raw = ABSENT
         self.variables: dict[str, Raw] = {}
         self.started_at: Instant | None = None
+        self.expires_at: Instant | None = None  # of the execution's own timeout, which a retry begins anew
         self.finished_at: Instant | None = None
         self.status_at_end: Status | None = None
         self.outcome: Outcome | None = None
@@ -161,10 +174,8 @@ class Execution:
         self.timers = Timers()
         self.signals: dict[str, deque[Raw]] = {}
         # indexes
-        self.left: list[int] = plan.in_degrees.copy()
-        self.tally: dict[int, list[int]] = {}
-        self.counts: list[int] = [0] * len(Phase)
-        self.counts[Phase.PENDING] = plan.size
+        self.tally: dict[int, list[int]] = {}  # of steps with several dependencies, from the first end on
+        self.counts: list[int] = [plan.size] + [0] * (len(Phase) - 1)  # of tasks in each phase
         self.unread: dict[int, int] = {}
         self.ready = ReadyQueue()
         self.suspects = ReadyQueue()
@@ -173,12 +184,9 @@ class Execution:
         self.listeners: dict[str, dict[int, None]] = {}
         self.matchable: dict[str, None] = {}
         self.signal_count = 0
-        self.failures: dict[int, None] = {}
-        self.unhandled = 0
-        self.flaws = 0
+        self.failures: set[int] = set()  # unhandled: they fail the execution
+        self.flaws = 0  # what makes it partial
         self.wake_at: Instant | None = None
-
-    # What everybody asks
 
     @property
     def is_finished(self) -> bool:
@@ -207,17 +215,16 @@ class Execution:
     @property
     def is_idle(self) -> bool:
         """Whether nothing can happen before a timer, a signal or a command: it may be parked."""
-        if self.counts[Phase.RUNNING] and not self.is_finished:
+        if self.is_finished:
+            return True
+        if self.counts[Phase.RUNNING]:
             return False
-        return self.is_finished or self.is_paused or not (self.ready or self.suspects)
+        return self.is_paused or not (self.ready or self.suspects or self.unjudged)
 
     @property
     def open_count(self) -> int:
         """Tasks that have not ended."""
-        if self.is_swept:
-            return 0
-        counts = self.counts
-        return counts[0] + counts[1] + counts[2] + counts[3] + counts[4]
+        return 0 if self.is_swept else sum(self.counts[: Phase.COMPLETED])
 
     def status_of(self, number: int) -> Status:
         """A task's status, with what it inherits from the execution."""
@@ -225,7 +232,7 @@ class Execution:
         if phase <= Phase.RETRYING:
             if self.is_swept:
                 return Status.CANCELLED
-            if phase != Phase.RUNNING and (self.is_paused or self.plan.steps[number].path in self.paused):
+            if phase != Phase.RUNNING and (self.is_paused or self.is_held(number)):
                 return Status.PAUSED
         return STATUS_OF[phase]
 
@@ -239,14 +246,10 @@ class Execution:
 
     def due_at(self) -> Instant | None:
         """When time alone makes something happen."""
-        if self.is_finished:
+        if self.status_at_end is not None:
             return None
-        timeout_ms = self.plan.workflow.limits.timeout_ms
-        whole = self.started_at + timeout_ms if timeout_ms is not None and self.started_at is not None else None
-        if self.is_paused or self.is_cancelling or not self.timers.due:
-            return whole
-        first = self.timers.first()
+        first = self.timers.first() if self.timers.due and self.pause_started_at is None else None
         if first is None:
-            return whole
-        task_due = first[0] + self.paused_ms
-        return task_due if whole is None or task_due < whole else whole
+            return self.expires_at
+        due_at = first[0] + self.paused_ms
+        return due_at if self.expires_at is None or due_at < self.expires_at else self.expires_at

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
-from taskengine.kernel.state import Execution
+from taskengine.kernel.state import Execution, Task
 from taskengine.model import event as ev
 from taskengine.model.status import Phase
 
 __all__ = ["Line", "story", "why"]
+
+_SHOWN: Final = 5  # dependencies that are named
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
@@ -23,7 +26,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 
 def story(state: Execution, history: Iterable[ev.Event], path: str) -> list[Line]:
     """Every event that concerns the task at ``path`` (``/`` tells the execution's own), oldest first."""
-    number = state.plan.by_path[path]
+    number = state.plan.number_of(path)
     told: list[Line] = []
     for seq, event in enumerate(history, 1):
         text = _tell(event, number, path)
@@ -34,41 +37,53 @@ def story(state: Execution, history: Iterable[ev.Event], path: str) -> list[Line
 
 def why(state: Execution, path: str) -> str:
     """Why a task is where it is now: the same questions, in the same order, that admission asks."""
-    number = state.plan.by_path[path]
-    step = state.plan.steps[number]
+    number = state.plan.number_of(path)
     if state.is_finished:
         return f"the execution is {state.status}" + (f" ({state.outcome})" if state.outcome else "")
+    if number and state.phase[number] >= Phase.COMPLETED:
+        return _ended(state, number)
     if state.is_cancelling:
         return "the execution is being cancelled"
-    if state.is_paused:
+    if state.is_paused and state.phase[number] != Phase.RUNNING:
         return "the execution is paused"
-    if state.is_held(number):
-        return f"{path} is paused"
     if number == 0:
         return f"the execution is {state.status}"
+    if state.is_held(number) and state.phase[number] != Phase.RUNNING:
+        return f"{path} is paused"
+    return _waits_for(state, number)
+
+
+def _ended(state: Execution, number: int) -> str:
     task = state.live.get(number)
+    error = f": {task.error.type} {task.error.message}".rstrip() if task is not None and task.error else ""
+    return f"has ended, {state.status_of(number)}{error}"
+
+
+def _waits_for(state: Execution, number: int) -> str:
+    task = state.live.get(number) or Task()
     match Phase(state.phase[number]):
         case Phase.PENDING:
-            waits = [state.plan.steps[d].id for d in step.dependencies if state.phase[d] <= Phase.RETRYING]
-            return f"waits for {', '.join(waits[:5])}{' …' if len(waits) > 5 else ''} (join {step.join})"  # noqa: PLR2004
+            return _dependencies(state, number)
         case Phase.READY if number in state.suspects:
             return "lost with its process more than once: runs alone, after everything else"
         case Phase.READY:
             bound = state.plan.workflow.limits.max_concurrency
-            if bound is not None and state.counts[Phase.RUNNING] >= bound:
-                return f"max_concurrency {bound} of the workflow is reached"
-            return "waits for a free slot"
+            is_bound = bound is not None and state.counts[Phase.RUNNING] >= bound
+            return f"max_concurrency {bound} of the workflow is reached" if is_bound else "waits for a free slot"
         case Phase.RUNNING:
-            return f"attempt {task.attempt if task else 0} is running"
-        case Phase.WAITING if task is not None and task.is_stuck:
-            return "its attempt was lost and the step is not idempotent: retry or cancel it"
-        case Phase.WAITING:
-            return f"waits for signal {task.signal}" if task is not None and task.signal else "waits for its time"
+            return f"attempt {task.attempt} " + ("was asked to stop" if task.is_cancelling else "is running")
         case Phase.RETRYING:
-            return f"waits for its next attempt after: {task.error.message if task and task.error else 'an error'}"
-        case phase:
-            error = f": {task.error.type} {task.error.message}".rstrip() if task is not None and task.error else ""
-            return f"has ended, {phase.name.lower()}{error}"
+            return "waits for its next attempt after: " + (task.error.message or task.error.type if task.error else "an error")
+        case _ if task.is_stuck:
+            return "its attempt was lost and the step is not idempotent: retry or cancel it"
+        case _:
+            return f"waits for signal {task.signal}" if task.signal else "waits for its time"
+
+
+def _dependencies(state: Execution, number: int) -> str:
+    step = state.plan.steps[number]
+    waits = [state.plan.steps[one].id for one in step.dependencies if state.phase[one] <= Phase.RETRYING]
+    return f"waits for {', '.join(waits[:_SHOWN])}{' …' if len(waits) > _SHOWN else ''} (join {step.join})"
 
 
 def _tell(event: ev.Event, number: int, path: str) -> str:

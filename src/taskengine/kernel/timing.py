@@ -1,16 +1,19 @@
-"""The clocks of one execution. Task clocks run in the execution's own time, which stands still while the whole execution is paused.
+"""The clocks of one execution's tasks. They run in the execution's own time, which stands still while all of it is paused.
 
-An index that evolve keeps: ``due`` is the truth, the heap finds its earliest entry and forgets stale ones lazily (amortised O(log n)).
+Evolve keeps them: ``due`` is the truth, the heap finds its earliest entry and forgets stale ones (amortised O(log n)).
 """
 
 from __future__ import annotations
 
 import heapq
 from enum import IntEnum
+from typing import Final
 
 from taskengine.model.value import Instant
 
 __all__ = ["Clock", "Timers"]
+
+_STALE_ENTRIES: Final = 64  # so many are not worth a tidying
 
 
 class Clock(IntEnum):
@@ -37,7 +40,7 @@ class Timers:
         """Start a clock, or move it."""
         self.due[(task, clock)] = due
         heapq.heappush(self._heap, (due, task, clock))
-        if len(self._heap) > 64 and len(self._heap) > 4 * len(self.due):
+        if len(self._heap) > _STALE_ENTRIES + 4 * len(self.due):
             self._heap = [(at, *key) for key, at in self.due.items()]
             heapq.heapify(self._heap)
 
@@ -48,8 +51,9 @@ class Timers:
 
     def drop_all(self, task: int) -> None:
         """Stop every clock of a task."""
-        for clock in Clock:
-            self.drop(task, clock)
+        if self.due or self.frozen:
+            for clock in Clock:
+                self.drop(task, clock)
 
     def has(self, task: int, clock: Clock) -> bool:
         """Whether the clock runs or is frozen."""
@@ -70,7 +74,7 @@ class Timers:
                 self.set(task, clock, now + left)
 
     def first(self) -> tuple[Instant, int, Clock] | None:
-        """The earliest due instant."""
+        """The earliest due instant; of equal ones the first task's."""
         heap = self._heap
         while heap:
             due, task, clock = heap[0]

@@ -95,7 +95,7 @@ class ExecutionFailed(_Fact, frozen=True, kw_only=True):
 
 
 class ExecutionCancelled(_Fact, frozen=True, kw_only=True):
-    """After a cancel, the last running task has ended."""
+    """After a cancel, the last running task has ended, or the execution's timeout passed."""
 
     reason: str = ""
 
@@ -112,8 +112,12 @@ class ExecutionTimedOut(_Fact, frozen=True, kw_only=True):
 
 
 class ExecutionRetried(_Fact, frozen=True, kw_only=True):
-    """A person lets the named tasks begin a new round; what was skipped because of them is open again."""
+    """A person lets the named tasks begin a new round; what was skipped because of them is open again.
 
+    ``path`` is what was asked for: after a cancel or timeout, ``/`` opens everything, one task leaves the others cancelled.
+    """
+
+    path: str = "/"
     tasks: tuple[int, ...]
     by: str = ""
     reason: str = ""

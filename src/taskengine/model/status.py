@@ -1,7 +1,7 @@
 """The closed sets: status of an execution or task, its refinement, and the phases a task goes through inside the kernel.
 
 ``Phase`` is what the fold keeps, one byte a task; ``Status`` is what people see. ``MOVES`` is the whole table of what may
-follow what.
+follow what while an execution goes on; beginning a finished one again sets the phases anew.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ MOVES: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.WAITING: frozenset({Phase.READY, Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED}),
     Phase.RETRYING: frozenset({Phase.READY, Phase.FAILED, Phase.CANCELLED}),
     Phase.COMPLETED: frozenset(),
-    Phase.FAILED: frozenset({Phase.PENDING, Phase.READY}),
-    Phase.CANCELLED: frozenset({Phase.PENDING, Phase.READY}),
+    Phase.FAILED: frozenset({Phase.PENDING}),
+    Phase.CANCELLED: frozenset({Phase.PENDING}),
     Phase.SKIPPED: frozenset({Phase.PENDING}),
 }
