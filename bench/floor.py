@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import sqlite3
+import statistics
+import sys
 import time
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -209,3 +213,32 @@ class Proto:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+
+def main(arguments: list[str]) -> None:
+    """``python -m bench.floor raw_commit|raw_start|proto DATABASE [in_flight]`` prints figures as JSON."""
+    name, path = arguments[0], Path(arguments[1])
+    if name == "proto":
+        in_flight = int(arguments[2])
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            print(json.dumps({"steps_s": runner.run(_proto(path, in_flight))}))
+        return
+    durations = sorted((raw_commit_seconds if name == "raw_commit" else raw_start_seconds)(path, 1_000))
+    middle = statistics.median(durations)
+    print(json.dumps({"p50_us": middle * 1e6, "p99_us": durations[990] * 1e6, "per_s": len(durations) / sum(durations)}))
+
+
+async def _proto(path: Path, in_flight: int) -> float:
+    return await Proto(path, in_flight).run(in_flight, 2.0)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 -- where there is one
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from taskengine.app.engine import Engine, Execution
-    from taskengine.define.context import TaskContext
+    from taskengine.ports.context import TaskContext
     from taskengine.model.workflow import Join, Limits, RetryPolicy, Step, Workflow
     from taskengine.runtime.settings import NodeSettings
 
@@ -21,7 +21,7 @@ _HOMES = {
     "NodeSettings": "taskengine.runtime.settings",
     "RetryPolicy": "taskengine.model.workflow",
     "Step": "taskengine.model.workflow",
-    "TaskContext": "taskengine.define.context",
+    "TaskContext": "taskengine.ports.context",
     "Workflow": "taskengine.model.workflow",
 }
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from taskengine.adapters.function.registry import Function, FunctionRegistry
 from taskengine.adapters.function.threads import Threads
-from taskengine.define.context import TaskContext
+from taskengine.ports.context import TaskContext
 from taskengine.errors import NotFoundError
 from taskengine.model.command import Abandoned, AttemptEnd, Failed, Succeeded
 from taskengine.model.value import Raw, TaskError, decode, encode

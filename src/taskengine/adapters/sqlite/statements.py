@@ -180,3 +180,9 @@ def one_of(column: str, count: int) -> str:
 
 EVENTS: Final = "SELECT seq, body FROM event WHERE execution_id = ? AND seq > ? ORDER BY seq LIMIT ?"
 TASKS: Final = f"SELECT {', '.join(TaskRow.__struct_fields__)} FROM task WHERE execution_id = ? ORDER BY task_row_id"
+
+# ── for measurements ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+JOURNAL_MODE: Final = "PRAGMA journal_mode"
+SYNCHRONOUS: Final = "PRAGMA synchronous"
+COUNT_ROWS: Final = {table: f"SELECT count(*) FROM {table}" for table in ("execution", "event", "task", "snapshot", "mark")}

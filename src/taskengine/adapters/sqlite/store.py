@@ -214,6 +214,25 @@ class SqliteStore(Store):
     async def tasks(self, execution_id: str) -> list[TaskRow]:
         return await self._reader.run(views.tasks, execution_id)
 
+    # ── for measurements ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def durability(self) -> tuple[str, str]:
+        """``journal_mode`` and ``synchronous`` as the writer's connection answers them now, e.g. ``("wal", "full")``."""
+        return await self._writer.run(_durability)
+
+    async def row_counts(self) -> dict[str, int]:
+        """How many rows each of the journal's tables holds. Reads them all: not for a busy store."""
+        return await self._reader.run(_row_counts)
+
+
+def _durability(connection: Connection) -> tuple[str, str]:
+    mode, level = connection.read(sql.JOURNAL_MODE)[0][0], connection.read(sql.SYNCHRONOUS)[0][0]
+    return str(mode), ("off", "normal", "full", "extra")[level]
+
+
+def _row_counts(connection: Connection) -> dict[str, int]:
+    return {table: connection.read(text)[0][0] for table, text in sql.COUNT_ROWS.items()}
+
 
 def _data_version(connection: Connection) -> int:
     return connection.read(sql.DATA_VERSION)[0][0]

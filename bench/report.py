@@ -1,0 +1,204 @@
+"""Turns the figures of all rounds into the table of targets, with median and spread, and a plot. Ratios are taken within a round."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ["Row", "rows_of", "write_report"]
+
+Figures = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+class Row(NamedTuple):
+    """One target: the ratio or figure of each round beside what is to be reached."""
+
+    name: str
+    values: list[float]
+    bound: float
+    is_lower_better: bool
+    unit: str
+    detail: str
+
+    @property
+    def median(self) -> float:
+        """The middle round."""
+        return statistics.median(self.values)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the median keeps the bound."""
+        return self.median <= self.bound if self.is_lower_better else self.median >= self.bound
+
+    def cells(self) -> list[str]:
+        """As columns of a table."""
+        sign = "≤" if self.is_lower_better else "≥"
+        spread = f"{min(self.values):,.4g} … {max(self.values):,.4g}"
+        verdict = "yes" if self.is_reached else "NO"
+        return [self.name, f"{self.median:,.4g} {self.unit}".strip(), spread, f"{sign} {self.bound:,.4g}", verdict, self.detail]
+
+    def line(self) -> str:
+        """As a line of text."""
+        name, median, spread, bound, verdict, detail = self.cells()
+        return f"{name:44} {median:>16}   ({spread})   {bound:>9}  reached: {verdict:3}  {detail}"
+
+
+def rows_of(figures: Figures) -> list[Row]:
+    """Every target whose measurements are there."""
+    rows: list[Row] = []
+
+    def add(
+        name: str,
+        needs: Sequence[str],
+        bound: float,
+        value: Callable[[int], float],
+        *,
+        lower: bool,
+        unit: str = "",
+        detail: str = "",
+    ) -> None:
+        if all(figures.get(one) for one in needs):
+            rounds = range(min(len(figures[one]) for one in needs))
+            rows.append(Row(name, [value(index) for index in rounds], bound, lower, unit, detail))
+
+    def median(name: str, key: str) -> str:
+        return f"{statistics.median(float(one[key]) for one in figures[name]):,.4g}" if figures.get(name) else "–"
+
+    for count in (1, 20, 200):
+        ours, proto = f"w1_{count}", f"proto_{count}"
+        add(
+            f"W1 chains of 10, {count} in flight, of proto_real",
+            (ours, proto),
+            0.5,
+            lambda index, ours=ours, proto=proto: figures[ours][index]["steps_s"] / figures[proto][index]["steps_s"],
+            lower=False,
+            detail=f"{median(ours, 'steps_s')} steps/s; proto_real {median(proto, 'steps_s')}",
+        )
+    add(
+        "W1g beside a CPU-bound thread, embedded",
+        ("w1g_embedded",),
+        500,
+        lambda i: figures["w1g_embedded"][i]["steps_s"],
+        lower=False,
+        unit="steps/s",
+    )
+    add("W1g in our own process", ("w1g_own",), 3_000, lambda i: figures["w1g_own"][i]["steps_s"], lower=False, unit="steps/s")
+    add(
+        "W2 ten steps, alone, p50 in raw commits",
+        ("w2", "raw_commit"),
+        30,
+        lambda i: figures["w2"][i]["p50_ms"] * 1e3 / figures["raw_commit"][i]["p50_us"],
+        lower=True,
+        detail=f"{median('w2', 'p50_ms')} ms; a raw commit {median('raw_commit', 'p50_us')} µs",
+    )
+    for width, bound in ((1_000, 0.15), (10_000, 1.5)):
+        add(
+            f"W3 fan-out and join of {width:,}",
+            (f"w3_{width}",),
+            bound,
+            lambda i, width=width: figures[f"w3_{width}"][i]["seconds"],
+            lower=True,
+            unit="s",
+        )
+    add(
+        "W3 cost per child, 10,000 of 1,000",
+        ("w3_1000", "w3_10000"),
+        1.3,
+        lambda i: figures["w3_10000"][i]["per_child_us"] / figures["w3_1000"][i]["per_child_us"],
+        lower=True,
+    )
+    add(
+        "W4 memory for each parked",
+        ("w4",),
+        0.2,
+        lambda i: figures["w4"][i]["kb_each"],
+        lower=True,
+        unit="KB",
+        detail="slope from 10,000 to 110,000",
+    )
+    add("W4 all 10,000 woken", ("w4",), 1.5, lambda i: figures["w4"][i]["wake_all_s"], lower=True, unit="s")
+    add("W5 1,000 in flight, kill -9, all complete", ("w5",), 1.5, lambda i: figures["w5"][i]["recover_s"], lower=True, unit="s")
+    add(
+        "W6 10,000 steps, raw commits per step",
+        ("w6", "raw_commit_again"),
+        3.5,
+        lambda i: figures["w6"][i]["us_per_step"] / figures["raw_commit_again"][i]["p50_us"],
+        lower=True,
+        detail=f"{median('w6', 'seconds')} s; a raw commit {median('raw_commit_again', 'p50_us')} µs",
+    )
+    add("W6 last thousand of the first", ("w6",), 1.2, lambda i: figures["w6"][i]["last_to_first"], lower=True)
+    add("W7 import", ("w7",), 0.12, lambda i: figures["w7"][i]["import_s"], lower=True, unit="s")
+    add("W7 process start to first completed", ("w7",), 0.19, lambda i: figures["w7"][i]["first_s"], lower=True, unit="s")
+    add(
+        "W8 starts one by one, of a raw commit",
+        ("w8", "raw_start"),
+        0.6,
+        lambda i: figures["w8"][i]["one_by_one_s"] / figures["raw_start"][i]["per_s"],
+        lower=False,
+        detail=f"{median('w8', 'one_by_one_s')}/s; raw {median('raw_start', 'per_s')}/s",
+    )
+    add("W8 starts, 200 callers", ("w8",), 20_000, lambda i: figures["w8"][i]["callers_s"], lower=False, unit="/s")
+    add("W8 starts in batches of 500", ("w8",), 40_000, lambda i: figures["w8"][i]["batches_s"], lower=False, unit="/s")
+    return rows
+
+
+def write_report(folder: Path, name: str, *, figures: Figures, facts: Mapping[str, Any]) -> None:
+    """The raw figures, the table and the plot."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = rows_of(figures)
+    document = {"machine": dict(facts), "figures": {key: list(found) for key, found in figures.items()}}
+    (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    proof = next((one for key, found in figures.items() if key.startswith("w1_") for one in found), {})
+    lines = [
+        "# Measured",
+        "",
+        f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, Python {facts['python']}, SQLite {facts['sqlite']}; load before {facts['load']:.2f}, after {facts['load_after']:.2f}.",
+        f"Read back from the connection that wrote: journal_mode={proof.get('journal_mode')}, synchronous={proof.get('synchronous')}; "
+        f"{proof.get('rows_per_step', 0):.1f} rows a step.",
+        "",
+        "Median of the rounds, each ratio taken within its round. A spread that is wide says that the machine was not quiet.",
+        "",
+        "| workload | median | spread | reach | reached | |",
+        "|---|---|---|---|---|---|",
+        *("| " + " | ".join(row.cells()) + " |" for row in rows),
+        "",
+    ]
+    (folder / f"{name}.md").write_text("\n".join(lines), encoding="utf-8")
+    (folder / f"{name}.svg").write_text(_plot(rows), encoding="utf-8")
+
+
+def _plot(rows: Sequence[Row]) -> str:
+    """How far each target is kept: 1 is the bound, to the right is better; the line spans the rounds."""
+    width, left, height = 900, 340, 26
+    scale = (width - left - 60) / 4
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height * len(rows) + 70}" font-family="sans-serif" font-size="12">',
+        '<rect width="100%" height="100%" fill="white"/>',
+        '<text x="12" y="22" font-size="15" font-weight="bold">Targets kept: how many times better than the bound</text>',
+    ]
+    for tick in range(5):
+        x = left + tick * scale
+        parts.append(
+            f'<line x1="{x}" y1="36" x2="{x}" y2="{height * len(rows) + 44}" stroke="{"#c0392b" if tick == 1 else "#ddd"}"/>'
+        )
+        parts.append(
+            f'<text x="{x}" y="{height * len(rows) + 60}" text-anchor="middle" fill="#555">{tick if tick < 4 else "4 or more"}</text>'
+        )
+    for index, row in enumerate(rows):
+        ratios = [
+            min(4.0, (row.bound / value) if row.is_lower_better else value / row.bound) if value else 4.0 for value in row.values
+        ]
+        middle = statistics.median(ratios)
+        y = 44 + index * height
+        colour = "#2e7d5b" if row.is_reached else "#c0392b"
+        parts.append(f'<text x="{left - 10}" y="{y + 13}" text-anchor="end">{row.name}</text>')
+        parts.append(f'<rect x="{left}" y="{y + 3}" width="{middle * scale:.1f}" height="13" fill="{colour}" opacity="0.8"/>')
+        parts.append(
+            f'<line x1="{left + min(ratios) * scale:.1f}" y1="{y + 9.5}" x2="{left + max(ratios) * scale:.1f}" y2="{y + 9.5}" stroke="#222" stroke-width="2"/>'
+        )
+        parts.append(f'<text x="{left + middle * scale + 6:.1f}" y="{y + 14}" fill="#222">{row.median:,.4g} {row.unit}</text>')
+    parts.append("</svg>")
+    return "\n".join(parts) + "\n"
