@@ -259,8 +259,9 @@ class MemoryStore(Store):
         return list(islice(wanted, limit))
 
     async def reply(self, answers: Sequence[InboxAnswer]) -> None:
+        letters = self._read().letters
         for answer in answers:
-            letter = self._read().letters.get(answer.message_id)
+            letter = letters.get(answer.message_id)
             if letter is not None and letter.answer is None:
                 self._write()
                 letter.answer = answer.answer

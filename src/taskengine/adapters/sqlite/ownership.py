@@ -43,7 +43,7 @@ def dead_nodes(connection: Connection, locks: NodeLocks, *, node_id: str) -> lis
 def seize(connection: Connection, locks: NodeLocks, *, dead_node: str, by: str, limit: int) -> list[str]:
     """Move executions while holding the dead node's lock, so that nobody else does and the node cannot come back meanwhile."""
     with locks.hold_dead(dead_node) as is_dead:
-        if not is_dead:
+        if not is_dead or not connection.read(sql.IS_NODE, (dead_node,)):
             return []
         with transaction(connection):
             # One more than is taken tells whether any is left.
