@@ -80,7 +80,8 @@ class InboxService:
             after = messages[-1].message_id
 
     async def _apply(self, operations: Operations, message: Message) -> None:
-        if message.message_id in self._busy:
+        node, execution_id = self._node, message.execution_id
+        if message.message_id in self._busy or not (execution_id in node.residents or node.may_bring_in(execution_id)):
             return
         try:
             command = _decode_command(message.body)

@@ -65,6 +65,10 @@ class Node:
         self.is_closed = False  # reports are dropped from here on: the attempts were given back
         self.admission.is_closed = not settings.can_run
 
+    def may_bring_in(self, execution_id: str) -> bool:
+        """Whether this node goes on with an unowned execution by itself: with any, or only with those somebody here waits for."""
+        return self.settings.recovers or execution_id in self.waiters
+
     # Turns
 
     def turn(

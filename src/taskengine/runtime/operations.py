@@ -114,8 +114,7 @@ class Operations:
             try:
                 resident = await self._residency.resident(execution_id)
             except Elsewhere as elsewhere:
-                if elsewhere.owner in await node.store.dead_nodes(node.node_id):
-                    await node.store.seize(elsewhere.owner, by=node.node_id, limit=node.settings.load_batch)
+                if await self._seize(elsewhere.owner, keep=execution_id):
                     continue
                 await self._forward(execution_id, make(now))
                 return
@@ -126,6 +125,35 @@ class Operations:
             if await done is Verdict.COMMITTED:
                 return
         raise ConflictError("execution_contended", f"others kept changing {execution_id}", hint="try again")
+
+    async def adopt(self, execution_id: str) -> None:
+        """Go on here with an execution that has no living owner. Does nothing when it is here already.
+
+        Raises ``ConflictError``: a living node owns it (``owned_elsewhere``), or others keep taking it away; ``NotFoundError``.
+        """
+        for _ in range(_TRIES):
+            try:
+                resident = await self._residency.resident(execution_id)
+            except Elsewhere as elsewhere:
+                if not await self._seize(elsewhere.owner, keep=execution_id):
+                    raise ConflictError(
+                        "owned_elsewhere", f"another process is running {execution_id}", hint="wait for it, or stop that process"
+                    ) from None
+                continue
+            if resident is None:
+                raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
+            return
+        raise ConflictError("execution_contended", f"others kept changing {execution_id}", hint="try again")
+
+    async def _seize(self, owner: str, *, keep: str) -> bool:
+        """Take a dead node's executions, keep one, and give the others back for whoever recovers. False: it lives."""
+        node = self._node
+        if owner not in await node.store.dead_nodes(node.node_id):
+            return False
+        while seized := await node.store.seize(owner, by=node.node_id, limit=node.settings.load_batch):
+            others = [one for one in seized if one != keep]
+            await node.store.release(others, by=node.node_id, now=node.environment.now())
+        return True
 
     def answer_message(self, resident: Resident, command: cmd.Command, *, answer: InboxAnswer) -> asyncio.Future[Verdict]:
         """Apply a command that came through the inbox; its answer and its effect are one commit."""
@@ -143,7 +171,7 @@ class Operations:
         node.waiters.setdefault(execution_id, []).append(future)
         try:
             resident = node.residents.get(execution_id)
-            if resident is None:
+            if resident is None or resident.is_at_rest:  # kept in memory, it may be older than what the store has
                 ended = await self.ended(execution_id)
                 if ended is not None:
                     return ended

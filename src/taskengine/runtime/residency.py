@@ -177,7 +177,7 @@ class Residency:
         parked = self._parked
         parked[resident.execution_id] = resident
         parked.move_to_end(resident.execution_id)
-        while len(parked) > self._node.settings.cache:
+        while self._node.settings.recovers and len(parked) > self._node.settings.cache:  # else nobody would fetch it in time
             execution_id, oldest = parked.popitem(last=False)
             if oldest.is_at_rest and self._node.residents.get(execution_id) is oldest:
                 del self._node.residents[execution_id]

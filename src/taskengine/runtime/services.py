@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Final
 
 from taskengine.errors import StorageError
 from taskengine.model import command as cmd
 from taskengine.model.value import Instant
+from taskengine.ports.store import Verdict
 from taskengine.runtime.inbox import InboxService
 from taskengine.runtime.node import Node
 from taskengine.runtime.operations import Operations
@@ -33,7 +35,7 @@ class Services:
         self._tasks: list[asyncio.Task[None]] = []
         self._next_wake_at: Instant | None = None
         self._nudge = asyncio.Event()
-        self.takes_over = node.settings.can_run
+        self.takes_over = node.settings.can_run and node.settings.recovers
         residency.on_evicted = self._note_evicted
 
     async def start(self) -> None:
@@ -93,7 +95,7 @@ class Services:
         while True:
             pause = _TROUBLE_PAUSE_S
             try:
-                pause = await self._wake_due()
+                pause = await (self._wake_due() if self._node.settings.recovers else self._wake_waited())
             except StorageError as error:
                 _log.warning("wake.failed", extra={"error": error.name})
             self._nudge.clear()
@@ -109,6 +111,7 @@ class Services:
         known_to_be_refused = len(residency.refused)
         now = node.environment.now()
         due, self._next_wake_at = await node.store.due(now=now, limit=batch + known_to_be_refused)
+        await self._forget_stale(due)
         wanted = [one for one in due if one not in node.residents and residency.refused.get(one, (0, ""))[0] <= now]
         if wanted:
             await residency.fetch(wanted)
@@ -117,6 +120,25 @@ class Services:
         if self._next_wake_at is None:
             return _FAR_S
         return min(_FAR_S, max(0.001, (self._next_wake_at - node.environment.now()) / 1000))
+
+    async def _wake_waited(self) -> float:
+        """Bring in what nobody owns and somebody here waits for; its timers are here from then on."""
+        node = self._node
+        heads = await node.store.heads(tuple(node.waiters))
+        await self._residency.fetch([one for one, head in heads.items() if not head.owner and one not in node.residents])
+        return _FAR_S
+
+    async def _forget_stale(self, execution_ids: Iterable[str]) -> None:
+        """Drop what is only kept in memory and was changed by another node since; whoever needs it reads it again."""
+        node = self._node
+        kept = [one for one in execution_ids if one in node.residents]
+        heads = await node.store.heads(kept) if kept else {}
+        for execution_id, head in heads.items():
+            resident = node.residents.get(execution_id)
+            if resident is None or not resident.is_at_rest:
+                continue  # an append of its own would conflict and drop it
+            if (head.seq, head.token) != (resident.state.seq, resident.token):
+                node.drop(resident, Verdict.CONFLICT)
 
     # Other processes
 
@@ -158,7 +180,11 @@ class Services:
     async def _tell_waiters(self) -> None:
         """Executions that somebody here waits for may have ended elsewhere."""
         node = self._node
-        for execution_id in [one for one in node.waiters if one not in node.residents]:
+        await self._forget_stale(node.waiters)
+        for execution_id in tuple(node.waiters):
+            resident = node.residents.get(execution_id)
+            if resident is not None and not (resident.is_at_rest and resident.state.is_finished):
+                continue
             result = await self._operations.ended(execution_id)
             if result is None:
                 continue

@@ -1,0 +1,202 @@
+"""What people see of executions: read-only views, composed from a store and the kernel's fold. Changes nothing, owns no node.
+
+An execution is restored from its snapshot and tail, whoever owns it; lists are made from rows alone and cost nothing per task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+
+from taskengine.app.find import find_execution
+from taskengine.errors import NotFoundError
+from taskengine.kernel.plan import Plan
+from taskengine.kernel.state import Execution
+from taskengine.kernel.story import story, why
+from taskengine.model.codec import decode_event
+from taskengine.model.event import TaskScheduled
+from taskengine.model.ids import task_id
+from taskengine.model.status import SETTLED, Phase
+from taskengine.model.value import Json, Raw, decode
+from taskengine.ports.store import ExecutionFilter, Store, Stored, Summary, TaskRow
+from taskengine.runtime.catalog import PlanCatalog
+from taskengine.runtime.residency import SnapshotUnreadable, restore_execution, whole_history
+from taskengine.wire.event import Places, WireEvent, wire_event
+from taskengine.wire.execution import Progress, WireExecution, WireLine, WireTask, WireTaskDetail, span
+from taskengine.wire.instant import iso_instant
+
+__all__ = ["Inspector", "execution_view"]
+
+_PAGE: Final = 1_000
+
+
+class Inspector:
+    """Views over one store. Errors are the store's, and ``NotFoundError`` for what is not there."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._catalog = PlanCatalog(store, {})
+
+    async def find(self, word: str) -> Summary:
+        """The execution that a person means; see ``app.find``."""
+        return await find_execution(self._store, word)
+
+    # Lists
+
+    async def listed(self, wanted: ExecutionFilter, *, limit: int) -> tuple[list[WireExecution], int]:
+        """The newest executions and how many there are; ``limit`` 0 lists all."""
+        rows: list[Summary] = []
+        while page := await self._store.executions(
+            wanted, limit=min(_PAGE, limit - len(rows)) if limit else _PAGE, before=rows[-1].execution_id if rows else ""
+        ):
+            rows.extend(page)
+            if len(rows) == limit:
+                break
+        return [await self._listed(row) for row in rows], await self._store.count(wanted)
+
+    async def _listed(self, row: Summary) -> WireExecution:
+        known = await self._catalog.known(row.workflow_id, row.workflow_version)
+        progress = Progress(total=row.total, completed=row.completed, failed=row.failed)
+        return _execution(row, known.plan.workflow.name, progress=progress)
+
+    async def unfinished(self, workflow: str) -> list[Summary]:
+        """Executions of a workflow (any version) that have not ended and that no living node holds; newest first."""
+        known = await self._store.workflow(workflow, "")
+        if known is None:
+            return []
+        dead = {"", *await self._store.dead_nodes("")}
+        wanted = ExecutionFilter(workflow_id=known.workflow_id, is_open=True, owners=tuple(dead))
+        return await self._store.executions(wanted, limit=_PAGE)
+
+    # One execution
+
+    async def state(self, execution_id: str) -> tuple[Summary, Execution]:
+        """The row and the state as committed, whoever owns the execution."""
+        found = await self._store.load((execution_id,))
+        if not found:
+            raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
+        stored, plan = found[0], await self._plan(found[0].summary)
+        try:
+            return stored.summary, restore_execution(stored, plan)
+        except SnapshotUnreadable:
+            bodies = await whole_history(self._store, execution_id)
+            return stored.summary, restore_execution(Stored(stored.summary, 0, None, bodies), plan)
+
+    async def execution(self, execution_id: str) -> WireExecution:
+        """The execution with its input, output and error."""
+        return execution_view(*await self.state(execution_id))
+
+    async def tasks(self, state: Execution) -> list[WireTask]:
+        """Every task in the order of the document."""
+        rows = {row.task: row for row in await self._store.tasks(state.execution_id)}
+        return [_task(state, number, row=rows.get(number)) for number in range(1, len(state.plan.steps))]
+
+    async def task(self, state: Execution, path: str) -> WireTaskDetail:
+        """One task, with its story. ``NotFoundError("unknown_path")``: paths look like ``/load/``."""
+        number = state.plan.number_of(path)
+        rows = [row for row in await self._store.tasks(state.execution_id) if row.task == number]
+        history = [decode_event(body) for body in await whole_history(self._store, state.execution_id)]
+        given = [event.input for event in history if isinstance(event, TaskScheduled) and event.task == number and event.input]
+        is_done = bool(rows) and state.phase[number] == Phase.COMPLETED
+        return WireTaskDetail(
+            task=_task(state, number, row=rows[-1] if rows else None),
+            inputs=_json(given[-1] if given else state.plan.steps[number].constant_input),
+            output=_json(getattr(history[rows[-1].seq - 1], "output", Raw())) if is_done else None,
+            why=why(state, path),
+            story=[WireLine(line.seq, iso_instant(line.at), line.text) for line in story(state, history, path)],
+        )
+
+    async def events(self, summary: Summary, *, after: int, limit: int) -> AsyncIterator[WireEvent]:
+        """The history after a number, in order; ``limit`` 0 gives all of it."""
+        places = Places((step.id, step.path) for step in (await self._plan(summary)).steps)
+        left = limit or summary.seq
+        while left > 0 and (page := await self._store.events(summary.execution_id, after=after, limit=min(left, _PAGE))):
+            for stored in page:
+                yield wire_event(summary.execution_id, stored.seq, body=stored.body, places=places)
+            left -= len(page)
+            after = page[-1].seq
+
+    async def _plan(self, summary: Summary) -> Plan:
+        return (await self._catalog.known(summary.workflow_id, summary.workflow_version)).plan
+
+
+def execution_view(summary: Summary, state: Execution) -> WireExecution:
+    """One execution as it is shown, from its row and its state."""
+    counts = state.counts
+    running = 0 if state.is_finished else counts[Phase.RUNNING]
+    progress = Progress(
+        total=state.plan.size,
+        completed=counts[Phase.COMPLETED],
+        failed=counts[Phase.FAILED],
+        running=running,
+        pending=0 if state.is_finished else state.open_count - running,
+    )
+    error = state.error
+    return msgspec.structs.replace(
+        _execution(summary, state.plan.workflow.name, progress=progress),
+        input=_json(state.input),
+        output=_json(state.output),
+        error_code=None if error is None else error.type,
+        error_message=None if error is None else error.message,
+    )
+
+
+def _execution(row: Summary, workflow: str, *, progress: Progress) -> WireExecution:
+    started, finished, duration, duration_ms = span(row.created_at, row.finished_at)
+    return WireExecution(
+        id=row.execution_id,
+        workflow_id=row.workflow_id,
+        workflow_name=workflow,
+        workflow_version=row.workflow_version,
+        status=row.status,
+        state=row.status,
+        outcome=row.outcome or None,
+        version=row.seq,
+        progress=progress,
+        priority=row.priority,
+        business_key=row.business_key or None,
+        created_at=iso_instant(row.created_at),
+        started_at=started,
+        finished_at=finished,
+        duration=duration,
+        duration_ms=duration_ms,
+    )
+
+
+def _task(state: Execution, number: int, *, row: TaskRow | None) -> WireTask:
+    """``row`` tells of the last time the task ended; while it is open again only what is alive counts."""
+    plan = state.plan.steps[number]
+    live = state.live.get(number)
+    has_ended = row is not None and Phase(state.phase[number]) in SETTLED
+    started_at = row.started_at if row is not None and has_ended else None if live is None else live.started_at
+    started, finished, duration, duration_ms = span(started_at, row.finished_at if row is not None and has_ended else None)
+    status = state.status_of(number).value
+    error = None if live is None else live.error
+    outcome = (row.outcome if row is not None and has_ended else "") or None
+    return WireTask(
+        id=task_id(state.execution_id, number),
+        trace_id=state.execution_id,
+        parent_id=state.execution_id,
+        path=plan.path,
+        depth=1 if number else 0,
+        step_id=plan.id,
+        name=plan.step.name or plan.id,
+        type=plan.step.type,
+        status=status,
+        state=status,
+        outcome=outcome,
+        attempt=live.attempt if live is not None else row.attempt if row is not None else 0,
+        idempotency_key=f"{state.execution_id}{plan.path}",
+        started_at=started,
+        finished_at=finished,
+        duration=duration,
+        duration_ms=duration_ms,
+        error_code=None if error is None else error.type,
+        error_msg=None if error is None else error.message,
+    )
+
+
+def _json(raw: Raw) -> Json:
+    return decode(raw) if raw else None

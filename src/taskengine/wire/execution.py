@@ -1,0 +1,104 @@
+"""Executions and tasks on the wire. Plain shapes; whoever composes them from a store is in ``app``.
+
+Names are those of the REST interface. What is not there is null, what a list does not look up is left out; durations stand twice,
+for people and for programs.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from taskengine.model.duration import format_duration
+from taskengine.model.value import Instant, Json
+from taskengine.wire.instant import iso_instant
+
+__all__ = ["Progress", "WireExecution", "WireLine", "WireTask", "WireTaskDetail", "span"]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How many tasks there are, and how many of them are where. ``pending`` has not begun or waits."""
+
+    total: int
+    completed: int
+    failed: int
+    running: int | UnsetType = UNSET
+    pending: int | UnsetType = UNSET
+
+
+class WireExecution(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution. ``version`` grows with each event, ``status`` is the engine's word and ``state`` the one for people."""
+
+    id: str
+    workflow_id: str
+    workflow_name: str
+    workflow_version: str
+    kind: str = "graph"
+    status: str
+    state: str
+    outcome: str | None
+    version: int
+    progress: Progress
+    priority: int
+    business_key: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    duration: str | None
+    duration_ms: int | None
+    input: Json | UnsetType = UNSET
+    output: Json | UnsetType = UNSET
+    error_code: str | UnsetType | None = UNSET
+    error_message: str | UnsetType | None = UNSET
+
+
+class WireTask(msgspec.Struct, frozen=True, kw_only=True):
+    """One task of an execution."""
+
+    id: str
+    trace_id: str
+    parent_id: str
+    path: str
+    depth: int
+    step_id: str
+    name: str
+    type: str
+    status: str
+    state: str
+    outcome: str | None
+    attempt: int
+    idempotency_key: str
+    started_at: str | None
+    finished_at: str | None
+    duration: str | None
+    duration_ms: int | None
+    error_code: str | None
+    error_msg: str | None
+
+
+class WireLine(msgspec.Struct, frozen=True):
+    """One sentence of a task's story."""
+
+    seq: int
+    at: str
+    text: str
+
+
+class WireTaskDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """A task with what it was given, what it gave, how it came to be where it is and why it is there."""
+
+    task: WireTask
+    inputs: Json
+    output: Json
+    why: str
+    story: list[WireLine]
+
+
+def span(started_at: Instant | None, finished_at: Instant | None) -> tuple[str | None, str | None, str | None, int | None]:
+    """Both instants, and what lies between them, as the shapes have it."""
+    started = None if started_at is None else iso_instant(started_at)
+    finished = None if finished_at is None else iso_instant(finished_at)
+    if started_at is None or finished_at is None:
+        return started, finished, None, None
+    duration_ms = max(0, finished_at - started_at)
+    return started, finished, format_duration(duration_ms), duration_ms
