@@ -397,6 +397,9 @@ class _Compiler:
         if self._at.accept("("):
             while not self._at.is_at(")"):
                 name = self._parameter(place, known, given=[*given])
+                is_text = self._at.token.kind == "text" and self._at.ahead(1).text in {",", ")"}
+                if name == "attribute" and not is_text:  # it is told in messages, so it cannot be a value
+                    raise self._wrong_argument(f"the attribute of `{place.text}` is a text in quotes", place=place, known=known)
                 given[name] = self._inside(self._expression)
                 if not self._at.accept(","):
                     break

@@ -42,6 +42,7 @@ _TOKEN: Final = re.compile(
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "/": "/", "\\": "\\", '"': '"', "'": "'"}
+_MOST_DIGITS: Final = len(str(LARGEST_INTEGER))
 
 # Marks of other languages, which minijinja would refuse without a word of help or, worse, stop reading at.
 _FOREIGN_MARKS: Final = {
@@ -135,12 +136,13 @@ def _number(source: str, start: int, *, end: int) -> int | float:
             hint="write decimal digits, such as 1000, 0.5 or 1e3",
         )
     text = source[start:end]
-    is_whole = text.isdecimal()
-    # Python refuses to convert thousands of digits to an integer, so the float is asked first.
-    value = float(text)
-    if is_whole and value <= LARGEST_INTEGER:
+    if text.isdecimal() and len(text) <= _MOST_DIGITS:  # Python refuses to convert thousands of digits
         value = int(text)
-    if not math.isfinite(value) or (is_whole and value > LARGEST_INTEGER):
+        fits = value <= LARGEST_INTEGER
+    else:
+        value = float(text)
+        fits = math.isfinite(value) and not text.isdecimal()
+    if not fits:
         raise refusal("number_out_of_range", f"{text[:40]} does not fit into 64 bits", source=source, offset=start)
     return value
 
