@@ -1,0 +1,97 @@
+"""The document that is stored: the same language as everywhere, as JSON, normalised and sorted: equal workflows are equal bytes.
+
+``from_document(to_document(workflow)) == workflow`` for every workflow that `check` finds no error in. Both walk `language.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from taskengine.define.finding import Problems
+from taskengine.define.language import LIMITS, RETRY, STEP, WORKFLOW, Table
+from taskengine.define.place import findings_of
+from taskengine.define.shape import Doubts, read_workflow
+from taskengine.errors import DefinitionError
+from taskengine.model.workflow import Limits, RetryPolicy, Step, Workflow
+
+__all__ = ["from_document", "to_document"]
+
+# Attributes that are structures of their own.
+_SECTIONS: Final = frozenset({"limits", "steps", "retry"})
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def to_document(workflow: Workflow) -> bytes:
+    """Canonical JSON: defaults are left out, durations are text. Raises ``DefinitionError`` for what JSON cannot hold."""
+    document = _written(workflow)
+    limits = _written(workflow.limits)
+    if limits:
+        document["limits"] = limits
+    document["steps"] = [_step(step) for step in workflow.steps]
+    try:
+        return _encode(document)
+    except (TypeError, OverflowError, UnicodeEncodeError, RecursionError) as error:
+        message = f"the workflow {workflow.name!r} holds a value that JSON cannot: {error}"
+        raise DefinitionError("not_json", message, hint="check(workflow) says where") from None
+
+
+def from_document(document: bytes) -> Workflow:
+    """The workflow of a stored document. Raises ``DefinitionError`` when it is not one that ``to_document`` wrote."""
+    problems = Problems()
+    try:
+        data: Any = msgspec.json.decode(document)
+    except (msgspec.DecodeError, RecursionError) as error:
+        message = f"the stored workflow cannot be read: {error}"
+        raise DefinitionError("unreadable_document", message, hint="restore it from a backup, or upload it again") from None
+    workflow = read_workflow(data, problems, doubts=Doubts(), is_stored=True)
+    if workflow is None or problems.found:
+        first = findings_of(problems)[0]
+        message = f"the stored workflow cannot be read: {first.path}: {first.message}"
+        raise DefinitionError("unreadable_document", message, hint="it may come from a newer version; upgrade, or upload it again")
+    return workflow
+
+
+def _step(step: Step) -> dict[str, Any]:
+    document = _written(step)
+    retry = _written(step.retry)
+    if retry:
+        document["retry"] = retry
+    return document
+
+
+def _written(value: Workflow | Limits | Step | RetryPolicy) -> dict[str, Any]:
+    """Key → value for every attribute that differs from its default, each under its first key; sections are the caller's."""
+    return {plan.key: plan.write(held) for plan in _PLANS[type(value)] if (held := getattr(value, plan.attribute)) != plan.default}
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """How one attribute is written."""
+
+    key: str
+    attribute: str
+    default: Any
+    write: Callable[[Any], Any]
+
+
+def _plans(kind: type[msgspec.Struct], table: Table) -> tuple[_Plan, ...]:
+    defaults = {field.name: _default(field) for field in msgspec.structs.fields(kind) if field.name not in _SECTIONS}
+    plans: dict[str, _Plan] = {}
+    for key, field in table.fields.items():
+        if field.attribute in defaults:
+            plans.setdefault(field.attribute, _Plan(key, field.attribute, defaults[field.attribute], field.write))
+    return tuple(plans.values())
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    """The default of an attribute; for one that has none, a value that nothing equals."""
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return field.default
+
+
+_PLANS: Final = {
+    kind: _plans(kind, table) for kind, table in ((Workflow, WORKFLOW), (Limits, LIMITS), (Step, STEP), (RetryPolicy, RETRY))
+}

@@ -1,0 +1,122 @@
+"""Loading a document: bytes → text → tree → model → findings with places. It owns the order of the passes and what ends them early.
+
+Whatever the bytes are, the answer is a ``Checked``: never a traceback, no more time than a bounded text can cost.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from taskengine.define.check import examine
+from taskengine.define.finding import Checked, Problem, Problems
+from taskengine.define.json_reader import read_json
+from taskengine.define.phrase import nearest, quoted, visible
+from taskengine.define.place import findings_of
+from taskengine.define.rules import MAX_STEPS
+from taskengine.define.shape import Doubts, read_workflow
+from taskengine.define.source import MAX_BYTES, Source, decode
+from taskengine.define.tree import Mapping, Node, Scalar, plain
+from taskengine.errors import NotFoundError
+from taskengine.model.value import decode as decode_json
+
+__all__ = ["load_file", "load_text"]
+
+_LISTED: Final = 200  # entries of a folder that are compared with a mistyped file name
+
+
+def load_file(path: str | PathLike[str], *, max_steps: int = MAX_STEPS) -> Checked:
+    """Read and check a YAML or JSON file, told apart by content. Raises ``NotFoundError`` when there is no such file.
+
+    At most the document limit and one byte is read. A folder, a device or a file without permission is a finding.
+    """
+    place = Path(path)
+    file = str(path)
+    try:
+        if not place.is_file():  # looked at before it is opened, because opening a pipe waits for its other end
+            place.stat()
+            return _unreadable(file, "it is a folder" if place.is_dir() else "it is not a regular file")
+        with place.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _not_found(place) from None
+    except OSError as error:
+        return _unreadable(file, (error.strerror or "it cannot be opened").lower())
+    except ValueError:
+        return _unreadable(file, "its name holds a character that no file name can hold")
+    return load_text(data, file=file, max_steps=max_steps)
+
+
+def load_text(text: str | bytes, *, file: str, max_steps: int = MAX_STEPS) -> Checked:
+    """Read and check a YAML or JSON document; ``file`` is the name that findings carry."""
+    problems = Problems()
+    decoded = decode(text, problems)
+    source = Source(decoded, file=file)
+    root = None if problems.found else _read(decoded, problems, max_steps=max_steps)
+    workflow = None
+    if root is not None:
+        doubts = Doubts()
+        workflow = read_workflow(_data(root, decoded), problems, doubts=doubts)
+        if workflow is not None:
+            examine(workflow, problems, doubts=doubts, max_steps=max_steps)
+    findings = findings_of(problems, source, root=root)
+    has_errors = any(finding.severity == "error" for finding in findings)
+    return Checked(workflow=None if has_errors else workflow, findings=findings, text=decoded, file=file)
+
+
+def _read(text: str, problems: Problems, *, max_steps: int) -> Node | None:
+    """The tree, or None when there is none worth checking."""
+    if _is_json(text):
+        return read_json(text, problems, max_steps=max_steps)
+    # Here, because a definition that comes as JSON, from a builder or from the store needs no YAML parser.
+    from taskengine.define.yaml_reader import read_yaml  # noqa: PLC0415
+
+    root = read_yaml(text, problems, max_steps=max_steps)
+    if problems.found:
+        return root
+    if root is None or (isinstance(root, Scalar) and root.value is None):
+        problems.add(Problem(name="empty_document", keys=(), facts={}, span=(0, 1)))
+        return None
+    return root
+
+
+def _is_json(text: str) -> bool:
+    """Whether this is strict JSON. What is not is read as YAML, whose findings have places."""
+    if not text.lstrip(" \t\r\n").startswith(("{", "[")):
+        return False
+    try:
+        decode_json(text.encode())
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _data(root: Node, text: str) -> object:
+    """The plain data; a version keeps the digits that were written, so that 1.10 is not 1.1."""
+    data = plain(root)
+    if isinstance(root, Mapping) and "version" in root.entries:
+        node = root.entries["version"].node
+        if isinstance(node, Scalar) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+            data["version"] = text[node.start : node.end]
+    return data
+
+
+def _unreadable(file: str, reason: str) -> Checked:
+    problems = Problems()
+    problems.add(Problem(name="unreadable_file", keys=(), facts={"reason": reason}))
+    findings = tuple(msgspec.structs.replace(finding, file=file) for finding in findings_of(problems))
+    return Checked(workflow=None, findings=findings, text="", file=file)
+
+
+def _not_found(place: Path) -> NotFoundError:
+    try:
+        names = [entry.name for entry in islice(place.parent.iterdir(), _LISTED)]
+        meant = nearest(place.name, names)
+        hint = f"did you mean {quoted(str(place.with_name(meant)))}?" if meant else ""
+    except OSError:
+        hint = f"there is no folder {quoted(str(place.parent))}"
+    return NotFoundError("file_not_found", f"there is no file {visible(str(place))}", hint=hint, file=str(place))

@@ -1,0 +1,187 @@
+"""The graph of a workflow as its checks need it: dependencies by number, cycles, and which steps surely come before which.
+
+Linear in steps and dependencies, iterative throughout. Built once for each check; it reads the model only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from taskengine.define.finding import Keys, Problems, Spot
+from taskengine.define.phrase import listed, quoted
+from taskengine.define.shape import Doubts
+from taskengine.model.workflow import Join, OnError, Workflow
+
+__all__ = ["Graph", "check_dependencies"]
+
+_SHOWN = 8  # steps of a cycle that a message names
+
+
+class Graph:
+    """Steps by number. ``order`` is topological and leaves out what stands on a cycle or behind one."""
+
+    def __init__(self, workflow: Workflow, doubts: Doubts) -> None:
+        self.steps = workflow.steps
+        self.doubts = doubts
+        self.numbers: dict[str, int] = {}
+        for number, step in enumerate(workflow.steps):
+            self.numbers.setdefault(step.id, number)
+        self.names = list(self.numbers)
+        self.dependencies = [self._known(number) for number in range(len(self.steps))]
+        self.order = self._topological()
+        self.unsure = self._unsure()
+
+    def _known(self, number: int) -> list[int]:
+        """What a step depends on, without itself, unknown names and repetitions."""
+        found = (self.numbers.get(name) for name in dict.fromkeys(self.steps[number].depends_on))
+        return [other for other in found if other is not None and other != number]
+
+    def _topological(self) -> list[int]:
+        waits = [len(dependencies) for dependencies in self.dependencies]
+        followers: list[list[int]] = [[] for _ in self.steps]
+        for number, dependencies in enumerate(self.dependencies):
+            for dependency in dependencies:
+                followers[dependency].append(number)
+        order = [number for number, count in enumerate(waits) if count == 0]
+        for number in order:
+            for follower in followers[number]:
+                waits[follower] -= 1
+                if waits[follower] == 0:
+                    order.append(follower)
+        return order
+
+    def _unsure(self) -> set[int]:
+        """Steps of which not every ancestor is known: nothing is claimed about what comes before them."""
+        unsure = set(range(len(self.steps))).difference(self.order)
+        for number in self.order:
+            has_unknown = any(name not in self.numbers for name in self.steps[number].depends_on)
+            if has_unknown or number in self.doubts.loose or not unsure.isdisjoint(self.dependencies[number]):
+                unsure.add(number)
+        return unsure
+
+    def ancestors(self, targets: Collection[int]) -> list[int]:
+        """For each step a set of bits: bit k is set when the k-th target surely comes before it."""
+        bit_of = {target: 1 << place for place, target in enumerate(targets)}
+        before = [0] * len(self.steps)
+        for number in self.order:
+            bits = 0
+            for dependency in self.dependencies[number]:
+                bits |= before[dependency] | bit_of.get(dependency, 0)
+            before[number] = bits
+        return before
+
+    def skippable(self) -> list[bool]:
+        """For each step whether it may end skipped although the execution completes."""
+        may = [False] * len(self.steps)
+        may_fail = [step.on_error is OnError.CONTINUE for step in self.steps]
+        for number in self.order:
+            step = self.steps[number]
+            ends_otherwise = [may[other] or may_fail[other] for other in self.dependencies[number]]
+            may[number] = (
+                step.when is not None
+                or {
+                    Join.ALL_SUCCESS: any(ends_otherwise),
+                    Join.ANY_SUCCESS: bool(ends_otherwise) and all(ends_otherwise),
+                    Join.ANY_FAILED: bool(ends_otherwise),
+                    Join.NONE_FAILED: any(may_fail[other] for other in self.dependencies[number]),
+                    Join.ALL_DONE: False,
+                }[step.join]
+            )
+        return may
+
+    def passes_skip(self, targets: Collection[int]) -> list[int]:
+        """Like ``ancestors``, but bit k is set when the step is skipped whenever the k-th target is."""
+        bit_of = {target: 1 << place for place, target in enumerate(targets)}
+        passed = [0] * len(self.steps)
+        for number in self.order:
+            if self.steps[number].join is Join.ALL_SUCCESS:
+                for dependency in self.dependencies[number]:
+                    passed[number] |= passed[dependency] | bit_of.get(dependency, 0)
+        return passed
+
+    def cycles(self) -> Iterator[list[int]]:
+        """Cycles that share no step, at least one of each knot; each begins with its first step in the document."""
+        knotted = set(range(len(self.steps))).difference(self.order)
+        seen: set[int] = set()
+        for start in sorted(knotted):
+            if start not in seen:
+                yield from self._cycles_from(start, seen=seen)
+
+    def _cycles_from(self, start: int, *, seen: set[int]) -> Iterator[list[int]]:
+        """Walk in depth along the dependencies; one that leads back into the walk closes a cycle."""
+        reported: set[int] = set()
+        seen.add(start)
+        walk = [start]
+        places = {start: 0}  # of each step that is in the walk
+        ahead = [iter(self.dependencies[start])]
+        while walk:
+            following = next(ahead[-1], None)
+            if following is None:
+                del places[walk.pop()]
+                ahead.pop()
+            elif following in places:
+                cycle = walk[places[following] :]
+                if reported.isdisjoint(cycle):
+                    reported.update(cycle)
+                    yield _from_first(cycle)
+            elif following not in seen:
+                seen.add(following)
+                places[following] = len(walk)
+                walk.append(following)
+                ahead.append(iter(self.dependencies[following]))
+
+
+def _from_first(cycle: list[int]) -> list[int]:
+    """The same cycle, in the order of running, beginning with the step that stands first in the document."""
+    forward = cycle[::-1]
+    first = forward.index(min(forward))
+    return forward[first:] + forward[:first]
+
+
+def check_dependencies(graph: Graph, problems: Problems) -> None:
+    """Report dependencies on oneself, on nobody, on the same step twice, and cycles."""
+    for number, step in enumerate(graph.steps):
+        if problems.is_full:
+            return
+        seen: set[str] = set()
+        for place, name in enumerate(step.depends_on):
+            at = Spot(problems, ("steps", number, "depends_on", place))
+            if name == "" and number in graph.doubts.loose:
+                continue  # it stands for an entry that could not be read
+            if name in seen:
+                at.report("duplicate_dependency", step=quoted(step.id), dependency=quoted(name))
+            elif name == step.id:
+                at.report("self_dependency", step=quoted(step.id))
+            elif name not in graph.numbers and not graph.doubts.nameless:
+                at.report(
+                    "unknown_dependency",
+                    note=f"known steps: {listed(graph.names)}",
+                    word=name,
+                    known=graph.names,
+                    unlike=step.id,
+                    step=quoted(step.id),
+                    dependency=quoted(name),
+                    advice="name the id of a step",
+                )
+            seen.add(name)
+    for cycle in graph.cycles():
+        if problems.is_full:
+            return
+        _report_cycle(graph, cycle, problems=problems)
+
+
+def _report_cycle(graph: Graph, cycle: list[int], *, problems: Problems) -> None:
+    names = [graph.steps[number].id for number in cycle]
+    if len(names) > _SHOWN:
+        text = " → ".join([*names[: _SHOWN - 1], "…", names[-1], names[0]]) + f" ({len(names)} steps)"
+    else:
+        text = " → ".join([*names, names[0]])
+    places = [_edge(graph, number, dependency=cycle[index - 1]) for index, number in enumerate(cycle[:_SHOWN])]
+    Spot(problems, places[0]).report("cycle", cycle=text, also=tuple(places[1:]))
+
+
+def _edge(graph: Graph, number: int, *, dependency: int) -> Keys:
+    """Where a step says that it depends on another."""
+    names = graph.steps[number].depends_on
+    place = next(place for place, name in enumerate(names) if graph.numbers.get(name) == dependency)
+    return ("steps", number, "depends_on", place)

@@ -1,0 +1,223 @@
+"""The language as tables: which keys a document may hold, what each gives to the model, and what other keys probably meant.
+
+Reading (`shape.py`) and writing (`canonical.py`) walk the same tables, so they cannot disagree. A key that is not here is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from taskengine.define.rules import (
+    BACKOFF,
+    CONCURRENCY,
+    JITTER,
+    MAX_ATTEMPTS,
+    PRIORITY,
+)
+from taskengine.define.spans import format_exactly
+from taskengine.define.values import (
+    Reader,
+    anything,
+    between,
+    boolean,
+    choice,
+    condition,
+    duration,
+    mapping,
+    more_attempts,
+    same,
+    section,
+    text,
+    texts,
+    version,
+)
+from taskengine.model.workflow import Join, OnError
+
+__all__ = ["DEFAULTS", "LIMITS", "RETRY", "STEP", "WORKFLOW", "Field", "Table"]
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One key. ``attribute`` is its name in the model; only the first key of an attribute is written."""
+
+    attribute: str
+    read: Reader
+    write: Callable[[Any], Any] = same
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys of one mapping."""
+
+    fields: Mapping[str, Field]
+    required: Mapping[str, str] = {}  # key → an example of it
+    later: Mapping[str, str] = {}  # keys of the language that this version does not run → what to do instead
+    elsewhere: Mapping[str, str] = {}  # keys that belong to another place → which
+    others: Mapping[str, str] = {}  # what other tools call a key → our key
+
+
+def _timed(attribute: str) -> Field:
+    return Field(attribute, duration, format_exactly)
+
+
+RETRY: Final = Table(
+    fields={
+        "max_attempts": Field("max_attempts", between("max_attempts", MAX_ATTEMPTS)),
+        "retry_count": Field("max_attempts", more_attempts(between("retry_count", (0, MAX_ATTEMPTS[1] - 1)))),
+        "max_retries": Field("max_attempts", more_attempts(between("max_retries", (0, MAX_ATTEMPTS[1] - 1)))),
+        "initial_interval": _timed("initial_interval_ms"),
+        "initial_delay": _timed("initial_interval_ms"),
+        "max_interval": _timed("max_interval_ms"),
+        "max_delay": _timed("max_interval_ms"),
+        "backoff_coefficient": Field("backoff_coefficient", between("backoff_coefficient", BACKOFF)),
+        "backoff_factor": Field("backoff_coefficient", between("backoff_factor", BACKOFF)),
+        "jitter": Field("jitter", between("jitter", JITTER)),
+        "non_retryable_errors": Field("non_retryable_errors", texts),
+    },
+    others={
+        "attempts": "max_attempts",
+        "count": "max_attempts",
+        "limit": "max_attempts",
+        "retries": "max_retries",
+        "delay": "initial_interval",
+        "interval": "initial_interval",
+        "backoff": "backoff_coefficient",
+        "multiplier": "backoff_coefficient",
+    },
+)
+
+LIMITS: Final = Table(
+    fields={
+        "timeout": _timed("timeout_ms"),
+        "max_concurrency": Field("max_concurrency", between("max_concurrency", CONCURRENCY)),
+        "priority": Field("priority", between("priority", PRIORITY)),
+    },
+    later={
+        "concurrency": "max_concurrency bounds one execution",
+        "rate": "",
+        "budget": "",
+    },
+    others={"max_parallel": "max_concurrency", "parallelism": "max_concurrency", "max_concurrent": "max_concurrency"},
+)
+
+# `retry` is read as a mapping here and there; `document.py` merges the two and reads the result by its own table.
+DEFAULTS: Final = Table(
+    fields={"timeout": _timed("timeout_ms"), "retry": Field("retry", section("retry: {max_attempts: 3}"))},
+    elsewhere={"max_concurrency": "write it under `limits`", "priority": "write it under `limits`"},
+)
+
+STEP: Final = Table(
+    fields={
+        "id": Field("id", text),
+        "type": Field("type", text),
+        "name": Field("name", text),
+        "config": Field("config", mapping),
+        "depends_on": Field("depends_on", texts),
+        "when": Field("when", condition),
+        "join": Field("join", choice("join", Join)),
+        "handles": Field("handles", texts),
+        "input_mapping": Field("input_mapping", mapping),
+        "output_mapping": Field("output_mapping", mapping),
+        "retry": Field("retry", section("retry: {max_attempts: 3}")),
+        "timeout": _timed("timeout_ms"),
+        "total_timeout": _timed("total_timeout_ms"),
+        "queue_timeout": _timed("queue_timeout_ms"),
+        "priority": Field("priority", between("priority", PRIORITY)),
+        "idempotent": Field("is_idempotent", boolean),
+        "on_error": Field("on_error", choice("on_error", OnError)),
+        "tags": Field("tags", texts),
+        "is_parallel": Field("is_parallel", boolean),
+    },
+    required={"id": "id: fetch", "type": "type: function"},
+    later={
+        "task": "configure the step itself: type and config",
+        "heartbeat": "timeout bounds an attempt",
+        "queue": "",
+        "resources": "",
+        "cache": "",
+        "isolation": "",
+        "order": "",
+        "compensate": "",
+    },
+    elsewhere={
+        "function": "write it under `config`",
+        "params": "write it under `config`",
+        "duration": "write it under `config`",
+        "until": "write it under `config`",
+        "signal": "write it under `config`",
+        "deadline": "write it under `config`",
+        "max_attempts": "write it under `retry`",
+        "retry_count": "write it under `retry`",
+        "max_retries": "write it under `retry`",
+        "max_concurrency": "write it under `limits` of the workflow",
+    },
+    others={
+        "after": "depends_on",
+        "dependencies": "depends_on",
+        "needs": "depends_on",
+        "condition": "when",
+        "if": "when",
+        "inputs": "input_mapping",
+        "outputs": "output_mapping",
+        "retries": "retry",
+        "trigger_rule": "join",
+        "uses": "type",
+        "with": "config",
+        "key": "id",
+    },
+)
+
+WORKFLOW: Final = Table(
+    fields={
+        "name": Field("name", text),
+        "version": Field("version", version),
+        "description": Field("description", text),
+        "owner": Field("owner", text),
+        "tags": Field("tags", texts),
+        "kind": Field("kind", text),
+        "input": Field("input_schema", mapping),
+        "output": Field("output", anything),
+        "variables": Field("variables", mapping),
+        "defaults": Field("defaults", section("defaults: {timeout: 5m}")),
+        "limits": Field("limits", section("limits: {timeout: 1h}")),
+        "steps": Field("steps", anything),
+    },
+    required={"name": "name: daily-report", "steps": "steps: [{id: greet, type: noop}]"},
+    later={
+        "is_template": "",
+        "success": "every step must complete, or have its failure handled or `on_error: continue`",
+        "on_failure": "",
+        "business_key": "",
+        "triggers": "start it with `task-engine run`",
+        "notifications": "",
+        "agents": "",
+        "states": "machines come later; a graph has `steps`",
+        "transitions": "machines come later; a graph has `steps`",
+        "initial_state": "machines come later; a graph has `steps`",
+        "context": "machines come later; a graph has `input` and `variables`",
+        "timeouts": "machines come later; a graph has `limits`",
+        "retry_policy": "machines come later; a graph has `defaults`",
+    },
+    elsewhere={
+        "timeout": "write it under `limits` (the whole execution) or `defaults` (each step)",
+        "max_concurrency": "write it under `limits`",
+        "priority": "write it under `limits`",
+        "retry": "write it under `defaults`",
+    },
+    others={
+        "tasks": "steps",
+        "jobs": "steps",
+        "nodes": "steps",
+        "inputs": "input",
+        "params": "variables",
+        "parameters": "variables",
+        "vars": "variables",
+        "env": "variables",
+        "outputs": "output",
+        "title": "name",
+        "id": "name",
+        "labels": "tags",
+        "input_schema": "input",
+    },
+)
