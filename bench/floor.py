@@ -1,8 +1,9 @@
 """What this machine allows: a raw commit, and the smallest program with the costs that an engine cannot avoid (``proto_real``).
 
-proto_real pays, for each step: pydantic in and out, a registry lookup, a ready queue and a dispatcher, an asyncio task with a timeout
-and a context variable, a Started event (not waited for), a Completed event (waited for), and an upsert of the workflow's row, with a
-group commit inside the loop. It has no fence, no recovery, no timers, no admission by priority, no task rows: a ceiling, not a rival.
+proto_real pays, for each step: pydantic in and out, a registry lookup, a ready queue and a dispatcher, an asyncio task with a
+timeout and a context variable, a Started event (not waited for), a Completed event (waited for), and an upsert of the workflow's
+row, with a group commit inside the loop. It has no fence, no recovery, no timers, no admission by priority, no task rows: a
+ceiling, not a rival.
 """
 
 from __future__ import annotations
@@ -205,7 +206,8 @@ class Proto:
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany("INSERT INTO event (execution, seq, type, body) VALUES (?, ?, ?, ?)", rows)
         connection.executemany(
-            "INSERT INTO execution VALUES (?, ?, ?) ON CONFLICT (execution) DO UPDATE SET status = excluded.status, at = excluded.at",
+            """INSERT INTO execution VALUES (?, ?, ?)
+            ON CONFLICT (execution) DO UPDATE SET status = excluded.status, at = excluded.at""",
             list({row[0]: (row[0], row[2], 1.0) for row in rows}.values()),
         )
         connection.execute("COMMIT")

@@ -1,4 +1,4 @@
-"""Turns the figures of all rounds into the table of targets, with median and spread, and a plot. Ratios are taken within a round."""
+"""The figures of all rounds as a table of targets, with median and spread, and a plot. Ratios are taken within a round."""
 
 from __future__ import annotations
 
@@ -151,13 +151,11 @@ def write_report(folder: Path, name: str, *, figures: Figures, facts: Mapping[st
     rows = rows_of(figures)
     document = {"machine": dict(facts), "figures": {key: list(found) for key, found in figures.items()}}
     (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    proof = next((one for key, found in figures.items() if key.startswith("w1_") for one in found), {})
     lines = [
         "# Measured",
         "",
-        f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, Python {facts['python']}, SQLite {facts['sqlite']}; load before {facts['load']:.2f}, after {facts['load_after']:.2f}.",
-        f"Read back from the connection that wrote: journal_mode={proof.get('journal_mode')}, synchronous={proof.get('synchronous')}; "
-        f"{proof.get('rows_per_step', 0):.1f} rows a step.",
+        _machine(facts),
+        _proof(figures),
         "",
         "Median of the rounds, each ratio taken within its round. A spread that is wide says that the machine was not quiet.",
         "",
@@ -170,35 +168,47 @@ def write_report(folder: Path, name: str, *, figures: Figures, facts: Mapping[st
     (folder / f"{name}.svg").write_text(_plot(rows), encoding="utf-8")
 
 
+def _machine(facts: Mapping[str, Any]) -> str:
+    what = f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, Python {facts['python']}, SQLite {facts['sqlite']}"
+    return f"{what}; load before {facts['load']:.2f}, after {facts['load_after']:.2f}."
+
+
+def _proof(figures: Figures) -> str:
+    proof = next((one for key, found in figures.items() if key.startswith("w1_") for one in found), {})
+    durability = f"journal_mode={proof.get('journal_mode')}, synchronous={proof.get('synchronous')}"
+    return f"Read back from the connection that wrote: {durability}; {proof.get('rows_per_step', 0):.1f} rows a step."
+
+
 def _plot(rows: Sequence[Row]) -> str:
     """How far each target is kept: 1 is the bound, to the right is better; the line spans the rounds."""
     width, left, height = 900, 340, 26
     scale = (width - left - 60) / 4
+    bottom = height * len(rows) + 44
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height * len(rows) + 70}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {bottom + 26}" font-family="sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="white"/>',
         '<text x="12" y="22" font-size="15" font-weight="bold">Targets kept: how many times better than the bound</text>',
     ]
     for tick in range(5):
         x = left + tick * scale
-        parts.append(
-            f'<line x1="{x}" y1="36" x2="{x}" y2="{height * len(rows) + 44}" stroke="{"#c0392b" if tick == 1 else "#ddd"}"/>'
-        )
-        parts.append(
-            f'<text x="{x}" y="{height * len(rows) + 60}" text-anchor="middle" fill="#555">{tick if tick < 4 else "4 or more"}</text>'
-        )
+        colour, label = "#c0392b" if tick == 1 else "#ddd", str(tick) if tick < 4 else "4 or more"
+        parts.append(f'<line x1="{x}" y1="36" x2="{x}" y2="{bottom}" stroke="{colour}"/>')
+        parts.append(f'<text x="{x}" y="{bottom + 16}" text-anchor="middle" fill="#555">{label}</text>')
     for index, row in enumerate(rows):
-        ratios = [
-            min(4.0, (row.bound / value) if row.is_lower_better else value / row.bound) if value else 4.0 for value in row.values
-        ]
-        middle = statistics.median(ratios)
+        ratios = [_ratio(row, value) for value in row.values]
+        low, middle, high = (left + ratio * scale for ratio in (min(ratios), statistics.median(ratios), max(ratios)))
         y = 44 + index * height
         colour = "#2e7d5b" if row.is_reached else "#c0392b"
         parts.append(f'<text x="{left - 10}" y="{y + 13}" text-anchor="end">{row.name}</text>')
-        parts.append(f'<rect x="{left}" y="{y + 3}" width="{middle * scale:.1f}" height="13" fill="{colour}" opacity="0.8"/>')
-        parts.append(
-            f'<line x1="{left + min(ratios) * scale:.1f}" y1="{y + 9.5}" x2="{left + max(ratios) * scale:.1f}" y2="{y + 9.5}" stroke="#222" stroke-width="2"/>'
-        )
-        parts.append(f'<text x="{left + middle * scale + 6:.1f}" y="{y + 14}" fill="#222">{row.median:,.4g} {row.unit}</text>')
+        parts.append(f'<rect x="{left}" y="{y + 3}" width="{middle - left:.1f}" height="13" fill="{colour}" opacity="0.8"/>')
+        span = f'x1="{low:.1f}" y1="{y + 9.5}" x2="{high:.1f}" y2="{y + 9.5}"'
+        parts.append(f'<line {span} stroke="#222" stroke-width="2"/>')
+        parts.append(f'<text x="{max(middle, high) + 6:.1f}" y="{y + 14}" fill="#222">{row.median:,.4g} {row.unit}</text>')
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
+
+
+def _ratio(row: Row, value: float) -> float:
+    if not value:
+        return 4.0
+    return min(4.0, row.bound / value if row.is_lower_better else value / row.bound)

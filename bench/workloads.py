@@ -263,7 +263,8 @@ import asyncio
 async def hello(): return 1
 async def main(path):
     async with Engine(path, functions={"hello": hello}) as engine:
-        one = await engine.execute_workflow(Workflow(name="w", steps=(Step(id="a", type="function", config={"function": "hello"}),)))
+        step = Step(id="a", type="function", config={"function": "hello"})
+        one = await engine.execute_workflow(Workflow(name="w", steps=(step,)))
         await one.result()
         print("DONE", flush=True)
 asyncio.run(main(sys.argv[1]))
@@ -276,7 +277,7 @@ async def w7(path: Path, *, count: int = 5) -> Figures:
     firsts: list[float] = []
     for index in range(count):
         began = time.perf_counter()
-        with subprocess.Popen(  # noqa: ASYNC220 -- nothing else happens in this process
+        with subprocess.Popen(
             [sys.executable, "-c", _COLD, str(fresh(path.with_suffix(f".{index}")))], stdout=subprocess.PIPE, text=True
         ) as child:
             assert child.stdout is not None

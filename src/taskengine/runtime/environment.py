@@ -20,7 +20,8 @@ class Environment:
 
     def __init__(self, lanes: LaneFactory, *, rng: random.Random | None = None) -> None:
         self.lanes = lanes
-        self.rng = rng if rng is not None else random.SystemRandom()
+        # One seed from the system, then no system call for each id: ids have to be unique, not secret.
+        self.rng = rng if rng is not None else random.Random(random.SystemRandom().getrandbits(256))  # noqa: S311
         self._last_at = 0
         self._last_bits = 0
 

@@ -63,6 +63,7 @@ class Residency:
         self._catalog = catalog
         self._parked: OrderedDict[str, Resident] = OrderedDict()
         self._asked: dict[str, asyncio.Future[Resident | None]] = {}
+        self._pins: dict[str, int] = {}
         self._reader: asyncio.Task[None] | None = None
         self.on_evicted: Callable[[Resident], None] = lambda _: None
         self.refused: dict[str, tuple[Instant, str]] = {}  # what this node could not own, until when, and why
@@ -85,7 +86,14 @@ class Residency:
             asked = self._asked[execution_id] = asyncio.get_running_loop().create_future()
             if self._reader is None or self._reader.done():
                 self._reader = asyncio.get_running_loop().create_task(self._read(), name="taskengine-reader")
-        return await asyncio.shield(asked)
+        # Until whoever asks has it in hand it must not be let go again; from there on the caller goes on without a pause.
+        self._pins[execution_id] = self._pins.get(execution_id, 0) + 1
+        try:
+            return await asyncio.shield(asked)
+        finally:
+            self._pins[execution_id] -= 1
+            if not self._pins[execution_id]:
+                del self._pins[execution_id]
 
     async def fetch(self, execution_ids: Iterable[str]) -> None:
         """Bring many in; what cannot be owned is noted in ``refused`` and left."""
@@ -177,9 +185,13 @@ class Residency:
         parked = self._parked
         parked[resident.execution_id] = resident
         parked.move_to_end(resident.execution_id)
-        while self._node.settings.recovers and len(parked) > self._node.settings.cache:  # else nobody would fetch it in time
+        if not self._node.settings.recovers:
+            return  # nobody would fetch it in time
+        for _ in range(len(parked) - self._node.settings.cache):
             execution_id, oldest = parked.popitem(last=False)
-            if oldest.is_at_rest and self._node.residents.get(execution_id) is oldest:
+            if execution_id in self._pins:
+                parked[execution_id] = oldest
+            elif oldest.is_at_rest and self._node.residents.get(execution_id) is oldest:
                 del self._node.residents[execution_id]
                 self._node.timers.drop(execution_id)
                 oldest.is_dropped = True

@@ -1,0 +1,122 @@
+"""The function executor: binding, endings, threads that cannot be killed, names found by path."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskengine import Engine, NodeSettings, Step, TaskContext, Workflow
+from taskengine.adapters.function import FunctionRegistry
+from taskengine.errors import NotFoundError
+from taskengine.model.status import Status
+
+
+def one(function: str, **params: Any) -> Workflow:
+    step = Step(id="a", type="function", config={"function": function, "params": params})
+    return Workflow(name="one", steps=(step,), output="{{ steps.a.output }}")
+
+
+async def outcome(workflow: Workflow, **functions: Any) -> Any:
+    async with Engine(":memory:", functions=functions) as engine:
+        return await (await engine.execute_workflow(workflow)).result(timeout=10)
+
+
+async def test_the_context_tells_what_is_the_same_over_attempts() -> None:
+    def look(ctx: TaskContext, word: str) -> dict[str, Any]:
+        return {
+            "key": ctx.idempotency_key.removeprefix(ctx.execution_id),
+            "id": ctx.task_id.removeprefix("task_" + ctx.execution_id.removeprefix("ex_")),
+            "where": [ctx.step_id, ctx.path, ctx.attempt, ctx.params, ctx.is_cancelled],
+        }
+
+    result = await outcome(one("look", word="hey"), look=look)
+    assert result.output == {"key": "/a/", "id": "_1", "where": ["a", "/a/", 1, {"word": "hey"}, False]}
+
+
+async def test_a_parameter_named_after_a_dependency_gets_its_output() -> None:
+    workflow = Workflow(
+        name="named",
+        steps=(
+            Step(id="left", type="function", config={"function": "give", "params": {"value": 1}}),
+            Step(id="right", type="function", config={"function": "give", "params": {"value": 2}}),
+            Step(
+                id="sum",
+                type="function",
+                config={"function": "join", "params": {"right": 40}},
+                depends_on=("left", "right"),
+            ),
+        ),
+        output="{{ steps.sum.output }}",
+    )
+    result = await outcome(workflow, give=lambda value: value, join=lambda left, right: [left, right])
+    assert result.output == [1, 40]  # what params say comes first
+
+
+async def test_only_dependencies_may_be_asked_for() -> None:
+    async def ask(ctx: TaskContext) -> Any:
+        return ctx.get_upstream_result("other")
+
+    result = await outcome(one("ask"), ask=ask)
+    assert (result.status, result.error and result.error.type) == (Status.FAILED, "NotFoundError")
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        (object, "ValidationError"),
+        (lambda: float("nan"), None),
+        (lambda unexpected: unexpected, "TypeError"),
+        (lambda: (_ for _ in ()).throw(KeyError("k")), "KeyError"),
+        (lambda: (_ for _ in ()).throw(SystemExit(3)), "SystemExit"),
+    ],
+)
+async def test_whatever_a_function_does_ends_the_attempt_by_name(function: Any, kind: str | None) -> None:
+    result = await outcome(one("f"), f=function)
+    assert (result.error and result.error.type) == kind
+
+
+async def test_a_result_above_the_payload_limit_is_named() -> None:
+    async with Engine(":memory:", functions={"big": lambda: "x" * 2_000}, settings=NodeSettings(max_payload=1_000)) as engine:
+        result = await (await engine.execute_workflow(one("big"))).result(timeout=10)
+    assert result.error is not None
+    assert result.error.type == "PayloadTooLarge"
+
+
+async def test_a_thread_that_does_not_stop_keeps_its_slot_and_its_late_result_is_dropped() -> None:
+    release, entered = threading.Event(), threading.Event()
+
+    def stuck() -> str:
+        entered.set()
+        release.wait()
+        return "late"
+
+    async with Engine(":memory:", functions={"stuck": stuck}, settings=NodeSettings(concurrency=3)) as engine:
+        execution = await engine.execute_workflow(one("stuck"))
+        await asyncio.to_thread(entered.wait)
+        await engine.cancel_instance(execution.id)
+        result = await execution.result(timeout=10)
+        assert (result.status, engine.node.admission.free) == (Status.CANCELLED, 2)
+        release.set()
+        while engine.node.attempts:
+            await asyncio.sleep(0)
+        assert engine.node.admission.free == 3
+
+
+def test_a_function_is_found_beside_the_document_before_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("def dumps(): return 'mine'\nclass Box:\n    @staticmethod\n    def inner(): return 1\n")
+    registry = FunctionRegistry()
+    assert registry.find("json:dumps", str(tmp_path)).call() == "mine"
+    assert registry.find("json:Box.inner", str(tmp_path)).call() == 1
+    assert registry.find("json:dumps").call({}) == "{}"
+
+
+@pytest.mark.parametrize("name", ["nothing_here:f", "json:nothing", "broken:f", "value:f"])
+def test_what_cannot_be_found_says_why(name: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def f(:")
+    (tmp_path / "value.py").write_text("f = 3")
+    with pytest.raises(NotFoundError, match=name):
+        FunctionRegistry().find(name, str(tmp_path))
