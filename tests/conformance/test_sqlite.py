@@ -17,7 +17,7 @@ from tests.amounts import amount
 OPERATIONS = 20_000
 SEEDS = 4
 
-WRITES = ("commit", "join", "leave", "reply", "crash")
+WRITES = ("commit", "join", "leave", "release", "reply", "crash")
 READS = ("load", "heads", "answer_of", "dead_nodes", "due", "other_nodes", "changed", "pending", "answer", "workflow", "workflows")
 VIEWS = ("executions", "count", "events", "tasks")
 VERDICTS = ("Verdict.COMMITTED", "Verdict.CONFLICT", "Verdict.DUPLICATE", "error node_exists", "error version_exists")

@@ -24,6 +24,7 @@ _CALLS: Final[dict[str, Callable[[Store], Awaitable[Any]]]] = {
     "leave": lambda store: store.leave("node_a", now=1),
     "dead_nodes": lambda store: store.dead_nodes("node_a"),
     "seize": lambda store: store.seize("node_b", by="node_a", limit=1),
+    "release": lambda store: store.release(["ex_1"], by="node_a", now=1),
     "due": lambda store: store.due(now=1, limit=1),
     "other_nodes": lambda store: store.other_nodes("node_a"),
     "changed": lambda store: store.changed(),

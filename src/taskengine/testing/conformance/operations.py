@@ -139,7 +139,9 @@ class Operations:
 
     async def _own(self, oracle: Store) -> Operation:
         node_id = self._pick(_NODES)
-        match self._choose(8):
+        match self._choose(9):
+            case 8:
+                return Operation("release", (self._some(_EXECUTIONS, most=6),), {"by": node_id, "now": self._instant()})
             case 0:
                 return Operation("join", (node_id,), {"now": self._instant()})
             case 1:

@@ -171,6 +171,20 @@ class OwnershipContract:
                 name: owner for owner, owned in seized.items() for name in owned
             }
 
+    async def test_executions_are_given_back_by_their_owner_only(self, new_store: NewStore) -> None:
+        async with opened(new_store) as store:
+            ours, theirs, kept = birth("ex_1"), birth("ex_2", owner="node_b"), birth("ex_3")
+            finished = birth("ex_4", owner="", finished_at=3)
+            await store.commit([ours, theirs, kept, finished])
+            for now in (50, 60):
+                await store.release(["ex_1", "ex_2", "ex_4", "ex_9"], by="node_a", now=now)
+                found = {
+                    stored.summary.execution_id: stored.summary for stored in await store.load(["ex_1", "ex_2", "ex_3", "ex_4"])
+                }
+                assert (found["ex_1"].owner, found["ex_1"].wake_at, found["ex_1"].token) == ("", 50, 1)
+                assert [found[name] for name in ("ex_2", "ex_3", "ex_4")] == [theirs.summary, kept.summary, finished.summary]
+            assert await store.due(now=50, limit=10) == (["ex_1"], None)
+
     # ── due, changed ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def test_what_is_due_comes_by_time_and_id(self, new_store: NewStore) -> None:
