@@ -207,9 +207,10 @@ class MemoryStore(Store):
         return [stream.summary.execution_id for stream in seized]
 
     async def release(self, execution_ids: Sequence[str], *, by: str, now: Instant) -> None:
-        self._write()
+        self._read()
         for stream in self._owned_by(by):
             if stream.summary.execution_id in execution_ids:
+                self._write()
                 stream.summary = msgspec.structs.replace(stream.summary, owner="", wake_at=now)
 
     def _owned_by(self, node_id: str) -> list[Stream]:
