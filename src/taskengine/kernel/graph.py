@@ -237,6 +237,8 @@ def _take_back(state: Execution, number: int) -> Iterable[int]:
             tally = state.tally[dependent]
             tally[kind] -= 1
             tally[LEFT] += 1
+            if tally[LEFT] == len(steps[dependent].dependencies):
+                del state.tally[dependent]
         if phase[dependent] == Phase.READY and not (dependent in state.live and state.live[dependent].attempt):
             leave_queues(state, dependent)
             state.timers.drop(dependent, Clock.QUEUE)

@@ -73,7 +73,7 @@ def _joins(state: Execution) -> Iterator[str]:
         for dependency in step.dependencies:
             tally[kind_of(state.phase[dependency])] += 1
         if phase == Phase.COMPLETED or len(step.dependencies) < _SEVERAL or tally[LEFT] == len(step.dependencies):
-            if any(state.tally.get(number, (0, 0, 0))[:LEFT]):
+            if number in state.tally:
                 yield f"{step.path} counts and need not"
         elif tally != state.tally.get(number):
             yield f"{step.path} counts {state.tally.get(number)}, not {tally}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from taskengine.kernel import graph
 from taskengine.kernel.join import kind_of
 from taskengine.kernel.state import Execution, ReadyQueue
-from taskengine.kernel.timing import Clock
 from taskengine.model.status import Phase
 
 __all__ = ["rebuild"]
@@ -34,8 +33,6 @@ def rebuild(state: Execution) -> None:
             case Phase.PENDING:
                 graph.judge_join(state, number)
             case Phase.READY:
-                if not state.timers.has(number, Clock.QUEUE):
-                    graph.start_queue_clock(state, number)
                 graph.enqueue(state, number)
             case Phase.WAITING if state.live[number].signal:
                 graph.listen(state, number, state.live[number].signal)

@@ -145,9 +145,9 @@ def _copy(value: Raw) -> Raw:
 
 def _order(state: Execution, kept: _Snapshot) -> None:
     """Who has waited longest, and what has been judged, is nothing that the phases tell."""
+    state.listeners.clear()
     for number in kept.listening:
-        listeners = state.listeners[state.live[number].signal]
-        listeners[number] = listeners.pop(number)
+        state.listeners.setdefault(state.live[number].signal, {})[number] = None
     for name in kept.matchable:
         state.matchable[name] = state.matchable.pop(name)
     for number in state.unjudged.keys() - kept.unjudged:

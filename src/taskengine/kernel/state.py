@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -90,6 +91,10 @@ class ReadyQueue:
             return None
         key, number = self._heap[0]
         return -key, number
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """(priority, task) of each, most urgent first."""
+        return ((-key, number) for key, number in sorted((key, number) for number, key in self._members.items()))
 
     def __len__(self) -> int:
         return len(self._members)
