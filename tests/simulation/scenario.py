@@ -1,0 +1,249 @@
+"""One seed, one run: chaos, then healing, then everything must come to its end.
+
+The seed decides the workflows, what clients do, how many nodes there are and how they are set, which faults happen when, and the
+order in which everything runs. ``STRICT`` is for the suite's other half: a snapshot every three events, everything parked at once,
+nothing kept in memory, one append a commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from taskengine.model.status import Phase
+from taskengine.runtime.settings import NodeSettings
+from taskengine.testing.simulation import (
+    Chance,
+    MemoryDisk,
+    Picker,
+    PriorityPicker,
+    SimNode,
+    SimulationError,
+    SqliteDisk,
+    StarvingPicker,
+    UniformPicker,
+    World,
+)
+from taskengine.testing.simulation.audit import Record
+from tests.simulation.clients import Client, Ledger
+from tests.simulation.workloads import WorkflowGenerator, functions
+
+STRICT: Final = {"snapshot_every": 3, "park_snapshot_after": 1, "batch_cap": 1, "cache": 0}
+LIVENESS_S: Final = 600.0  # after healing, everything has ended by then
+QUIET_S: Final = 45.0  # ... and a little later nothing waits for anything
+MEMORY: Final = Path("/dev/shm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run was. Equal for equal seeds."""
+
+    seed: int
+    fingerprint: str
+    steps: int
+    seconds: float
+    events: Counter[str]
+    counts: Counter[str]
+
+
+def run(seed: int, *, is_strict: bool = False, in_memory: bool = False) -> Outcome:
+    """Run one seed on the SQLite store (or the memory store). Raises ``SimulationError`` naming the broken promise."""
+    with tempfile.TemporaryDirectory(prefix="simulation-", dir=MEMORY if MEMORY.is_dir() else None) as directory:
+        disk = MemoryDisk() if in_memory else SqliteDisk(Path(directory) / "sim.db")
+        return Scenario(seed, disk, is_strict=is_strict).run()
+
+
+class Scenario:
+    """One run."""
+
+    def __init__(self, seed: int, disk: MemoryDisk | SqliteDisk, *, is_strict: bool) -> None:
+        chance = Chance(seed)
+        shape = chance.fork("shape")
+        self.seed = seed
+        self.shape = shape
+        self.is_strict = is_strict
+        self.world = World(
+            chance,
+            disk,
+            picker=_picker(shape, chance.fork("order")),
+            functions=self._functions,
+            faults=shape.choice((0.0, 0.3, 1.0, 1.0, 3.0)),
+        )
+        self.ledger = Ledger()
+        self.known: list[str] = []
+        self.wanted = shape.randint(1, 3)  # nodes
+        self.mischief_s = shape.choice((0.3, 1.0, 3.0, 10.0))  # between two misfortunes, on average
+        self.chaos_s = shape.choice((4.0, 8.0, 16.0))
+        self.has_poison = shape.happens(0.08)
+        self.settings = _settings(shape, strict=STRICT if is_strict else {})
+
+    def _functions(self, node: SimNode) -> Mapping[str, Callable[..., Any]]:
+        return functions(self.world)(node)
+
+    def run(self) -> Outcome:
+        world = self.world
+        world.loop.run(self._main())
+        events = world.audit.event_counts
+        return Outcome(
+            seed=self.seed,
+            fingerprint=world.audit.fingerprint,
+            steps=world.loop.steps,
+            seconds=world.loop.time(),
+            events=events,
+            counts=world.counts + Counter({f"verdict {name}": n for name, n in world.audit.verdicts.items()}),
+        )
+
+    async def _main(self) -> None:
+        world, chance = self.world, self.world.chance
+        generator = WorkflowGenerator(chance.fork("workflows"), poison=0.3 if self.has_poison else 0.0)
+        workflows = [generator.workflow(number) for number in range(self.shape.randint(2, 6))]
+        clients = [
+            Client(f"c{number}", world, chance=chance.fork(f"c{number}"), ledger=self.ledger, workflows=workflows, known=self.known)
+            for number in range(self.shape.randint(1, 3))
+        ]
+        async with asyncio.TaskGroup() as everybody:
+            watchdog = everybody.create_task(self._keep_nodes())
+            mischief = everybody.create_task(self._make_mischief())
+            async with asyncio.TaskGroup() as living:
+                for client in clients:
+                    living.create_task(client.live(until=self.chaos_s))
+            mischief.cancel()
+            world.heal()
+            await self._finish(clients)
+            watchdog.cancel()
+        self._settle()
+        await self._leave()
+
+    # ── chaos ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _keep_nodes(self) -> None:
+        """What a supervisor of processes does: where one is missing, start another."""
+        chance = self.world.chance.fork("watchdog")
+        while True:
+            while len(self.world.serving()) < self.wanted:
+                is_control = len(self.world.serving()) > 0 and not self.world.is_healed and chance.happens(0.15)
+                await self.world.start(msgspec.structs.replace(self.settings, can_run=not is_control))
+            await asyncio.sleep(chance.random() * 0.5)
+
+    async def _make_mischief(self) -> None:
+        world, chance = self.world, self.world.chance.fork("mischief")
+        async with asyncio.TaskGroup() as pauses:
+            while True:
+                await asyncio.sleep(chance.expovariate(1 / self.mischief_s))
+                nodes = world.serving()
+                if not nodes:
+                    continue
+                node = chance.choice(nodes)
+                match chance.weighed({"crash": 4, "stop": 2, "pause": 2, "jump": 1, "take": 1}):
+                    case "crash":
+                        world.crash(node)
+                    case "stop" if not node.domain.is_paused:
+                        pauses.create_task(world.stop(node))
+                    case "pause":
+                        pauses.create_task(world.pause(node, chance.random() * chance.choice((0.2, 3.0, 20.0))))
+                    case "jump":
+                        world.jump(node, chance.randint(-10_000, 10_000))
+                    case _ if self.known:
+                        world.take_away(chance.choice(self.known))
+
+    # ── healing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _finish(self, clients: list[Client]) -> None:
+        """Do for each execution what only a person can do, until all have ended; then wait until nothing is under way."""
+        world, loop = self.world, self.world.loop
+        give_up_at = loop.time() + LIVENESS_S
+        while open_ones := [one for one in world.audit.records.values() if not one.state.is_finished]:
+            if loop.time() > give_up_at:
+                raise SimulationError("does_not_end", "; ".join(_describe(one, world) for one in open_ones))
+            for record in open_ones:
+                await self._help(record, clients[0])
+            await asyncio.sleep(1.0)
+        async with asyncio.TaskGroup() as waiting:
+            for execution_id in self.known:
+                for client in clients:
+                    waiting.create_task(client.wait(execution_id, timeout_s=None))
+            waiting.create_task(self._must_end_soon())
+        await asyncio.sleep(QUIET_S)
+
+    async def _must_end_soon(self) -> None:
+        """Whoever waits for what has ended is told so."""
+        await asyncio.sleep(QUIET_S)
+        left = {node.name: len(node.calls) for node in self.world.serving() if node.calls}
+        if left:
+            raise SimulationError("nobody_told", f"calls without an answer: {left}")
+
+    async def _help(self, record: Record, client: Client) -> None:
+        state = record.state
+        execution_id = record.execution_id
+        if state.is_paused:
+            await client.control("resume", execution_id, "/")
+        for path in sorted(state.paused):
+            await client.control("resume", execution_id, path)
+        for number, task in list(state.live.items()):
+            path = record.plan.steps[number].path
+            if state.phase[number] != Phase.WAITING or state.is_finished:
+                continue
+            if task.is_stuck:
+                await client.control("retry", execution_id, path)
+            elif task.signal:
+                await client.signal(execution_id, task.signal)
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _settle(self) -> None:
+        """Nothing is under way: every slot is free, every account agrees."""
+        world = self.world
+        self.ledger.settle(world)
+        for node in world.serving():
+            inside = node.engine.node
+            admission = inside.admission
+            slots = (admission.free, admission.suspects_free, len(inside.attempts), len(inside.waiters), node.running)
+            wanted = (admission.slots, 1, 0, 0, 0)
+            if slots != wanted or not inside.commit.is_idle:
+                raise SimulationError("slots_lost", f"{node.name} has {slots}, not {wanted}")
+        world.audit.close_the_books(node.node_id for node in world.serving())
+
+    async def _leave(self) -> None:
+        """Every node stops gracefully; nothing is left of them."""
+        for node in self.world.serving():
+            await self.world.stop(node)
+        self.world.audit.close_the_books(["nobody"])
+
+
+def _describe(record: Record, world: World) -> str:
+    row, state = record.summary, record.state
+    phases = {step.id: Phase(state.phase[step.number]).name for step in record.plan.steps[1:]}
+    alive = {node.node_id: node.name for node in world.serving()}
+    return f"{row.execution_id} is {row.status}, owner {alive.get(row.owner, row.owner)!r}, wakes at {row.wake_at}, {phases}"
+
+
+def _picker(shape: Chance, order: Chance) -> Picker:
+    match shape.weighed({"uniform": 6, "starving": 2, "priority": 2}):
+        case "uniform":
+            return UniformPicker(order)
+        case "starving":
+            return StarvingPicker(order)
+        case _:
+            return PriorityPicker(order)
+
+
+def _settings(shape: Chance, *, strict: dict[str, int]) -> NodeSettings:
+    settings = NodeSettings(
+        snapshot_every=shape.choice((3, 8, 256)),
+        park_snapshot_after=shape.choice((1, 16)),
+        cache=shape.choice((0, 1, 1_000)),
+        batch_cap=shape.choice((1, 3, 500)),
+        concurrency=shape.choice((1, 2, 100)),
+        load_batch=shape.choice((1, 2, 500)),
+        alone_poll_ms=shape.choice((200, 1_000)),
+        together_poll_ms=shape.choice((100, 400)),
+        stop_grace_ms=shape.choice((0, 200, 2_000)),
+    )
+    return msgspec.structs.replace(settings, **strict)
