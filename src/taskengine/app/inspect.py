@@ -5,12 +5,17 @@ An execution is restored from its snapshot and tail, whoever owns it; lists are 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from taskengine.adapters.lanes import ThreadLane
+from taskengine.app.engine import open_store
 from taskengine.app.find import find_execution
+from taskengine.app.follow import Follower, Past, past
 from taskengine.errors import NotFoundError
 from taskengine.kernel.plan import Plan
 from taskengine.kernel.state import Execution
@@ -18,26 +23,40 @@ from taskengine.kernel.story import story, why
 from taskengine.model.codec import decode_event
 from taskengine.model.event import TaskScheduled
 from taskengine.model.ids import task_id
-from taskengine.model.status import SETTLED, Phase
-from taskengine.model.value import Json, Raw, decode
+from taskengine.model.status import Phase
+from taskengine.model.value import Instant, Json, Raw, decode
 from taskengine.ports.store import ExecutionFilter, Store, Stored, Summary, TaskRow
 from taskengine.runtime.catalog import PlanCatalog
+from taskengine.runtime.environment import Environment
 from taskengine.runtime.residency import SnapshotUnreadable, restore_execution, whole_history
 from taskengine.wire.event import Places, WireEvent, wire_event
 from taskengine.wire.execution import Progress, WireExecution, WireLine, WireTask, WireTaskDetail, span
 from taskengine.wire.instant import iso_instant
 
-__all__ = ["Inspector", "execution_view"]
+__all__ = ["Inspector", "Whole", "execution_view", "inspecting"]
 
 _PAGE: Final = 1_000
+
+
+@asynccontextmanager
+async def inspecting(path: str | Path) -> AsyncGenerator[Inspector]:
+    """Open a database to look at it. It is migrated when it is old, and made when it is not there."""
+    environment = Environment(ThreadLane)
+    store = open_store(path, environment)
+    await store.open()
+    try:
+        yield Inspector(store, environment)
+    finally:
+        await store.close()
 
 
 class Inspector:
     """Views over one store. Errors are the store's, and ``NotFoundError`` for what is not there."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, environment: Environment) -> None:
         self._store = store
         self._catalog = PlanCatalog(store, {})
+        self.now = environment.now
 
     async def find(self, word: str) -> Summary:
         """The execution that a person means; see ``app.find``."""
@@ -45,8 +64,12 @@ class Inspector:
 
     # Lists
 
-    async def listed(self, wanted: ExecutionFilter, *, limit: int) -> tuple[list[WireExecution], int]:
-        """The newest executions and how many there are; ``limit`` 0 lists all."""
+    async def listed(self, *, statuses: tuple[str, ...], workflow: str, limit: int) -> tuple[list[WireExecution], int]:
+        """The newest executions and how many there are; ``limit`` 0 lists all. ``workflow`` is a name or an id."""
+        wanted = ExecutionFilter(statuses=statuses)
+        if workflow:
+            known = await self._catalog.known(workflow, "")
+            wanted = msgspec.structs.replace(wanted, workflow_id=known.stored.workflow_id)
         rows: list[Summary] = []
         while page := await self._store.executions(
             wanted, limit=min(_PAGE, limit - len(rows)) if limit else _PAGE, before=rows[-1].execution_id if rows else ""
@@ -84,29 +107,40 @@ class Inspector:
             bodies = await whole_history(self._store, execution_id)
             return stored.summary, restore_execution(Stored(stored.summary, 0, None, bodies), plan)
 
-    async def execution(self, execution_id: str) -> WireExecution:
-        """The execution with its input, output and error."""
-        return execution_view(*await self.state(execution_id))
+    async def whole(self, word: str) -> Whole:
+        """The execution that a person means, with every task."""
+        summary, state = await self.state((await self.find(word)).execution_id)
+        rows = {row.task: row for row in await self._store.tasks(summary.execution_id)}
+        return Whole(summary, state=state, rows=rows, now=self.now())
 
-    async def tasks(self, state: Execution) -> list[WireTask]:
-        """Every task in the order of the document."""
-        rows = {row.task: row for row in await self._store.tasks(state.execution_id)}
-        return [_task(state, number, row=rows.get(number)) for number in range(1, len(state.plan.steps))]
-
-    async def task(self, state: Execution, path: str) -> WireTaskDetail:
-        """One task, with its story. ``NotFoundError("unknown_path")``: paths look like ``/load/``."""
+    async def task(self, word: str, path: str) -> WireTaskDetail:
+        """One task of it, with its story. ``NotFoundError("unknown_path")``: paths look like ``/load/``."""
+        _, state = await self.state((await self.find(word)).execution_id)
         number = state.plan.number_of(path)
         rows = [row for row in await self._store.tasks(state.execution_id) if row.task == number]
         history = [decode_event(body) for body in await whole_history(self._store, state.execution_id)]
         given = [event.input for event in history if isinstance(event, TaskScheduled) and event.task == number and event.input]
         is_done = bool(rows) and state.phase[number] == Phase.COMPLETED
         return WireTaskDetail(
-            task=_task(state, number, row=rows[-1] if rows else None),
+            task=_task(state, number, past=past(state, number, ended=_past(rows[-1]) if rows else None)),
             inputs=_json(given[-1] if given else state.plan.steps[number].constant_input),
             output=_json(getattr(history[rows[-1].seq - 1], "output", Raw())) if is_done else None,
             why=why(state, path),
             story=[WireLine(line.seq, iso_instant(line.at), line.text) for line in story(state, history, path)],
         )
+
+    async def is_attended(self, execution_id: str, *, besides: str) -> bool:
+        """Whether some living node besides this one may be at it: it owns it, or there is one that may take it up."""
+        summary = (await self._store.load((execution_id,)))[0].summary
+        dead = await self._store.dead_nodes(besides)
+        if summary.owner:
+            return summary.owner not in dead
+        return await self._store.other_nodes(besides) > len(dead)
+
+    async def follower(self, execution_id: str) -> Follower:
+        """The execution from its first event on, to be read as it goes on."""
+        found = await self._store.load((execution_id,))
+        return Follower(self._store, Execution(execution_id, await self._plan(found[0].summary)))
 
     async def events(self, summary: Summary, *, after: int, limit: int) -> AsyncIterator[WireEvent]:
         """The history after a number, in order; ``limit`` 0 gives all of it."""
@@ -120,6 +154,26 @@ class Inspector:
 
     async def _plan(self, summary: Summary) -> Plan:
         return (await self._catalog.known(summary.workflow_id, summary.workflow_version)).plan
+
+
+class Whole:
+    """One execution at one moment: its row, its state, and what is known of every task."""
+
+    def __init__(self, summary: Summary, *, state: Execution, rows: Mapping[int, TaskRow], now: Instant) -> None:
+        self.state = state
+        self.now = now
+        self.view = execution_view(summary, state)
+        self._rows = rows
+
+    def past(self, number: int) -> Past:
+        """What is known of a task's work."""
+        row = self._rows.get(number)
+        return past(self.state, number, ended=None if row is None else _past(row))
+
+    @property
+    def tasks(self) -> list[WireTask]:
+        """Every task in the order of the document."""
+        return [_task(self.state, number, past=self.past(number)) for number in range(1, len(self.state.plan.steps))]
 
 
 def execution_view(summary: Summary, state: Execution) -> WireExecution:
@@ -165,16 +219,17 @@ def _execution(row: Summary, workflow: str, *, progress: Progress) -> WireExecut
     )
 
 
-def _task(state: Execution, number: int, *, row: TaskRow | None) -> WireTask:
-    """``row`` tells of the last time the task ended; while it is open again only what is alive counts."""
+def _past(row: TaskRow) -> Past:
+    return Past(row.attempt, row.started_at, row.finished_at)
+
+
+def _task(state: Execution, number: int, *, past: Past) -> WireTask:
     plan = state.plan.steps[number]
     live = state.live.get(number)
-    has_ended = row is not None and Phase(state.phase[number]) in SETTLED
-    started_at = row.started_at if row is not None and has_ended else None if live is None else live.started_at
-    started, finished, duration, duration_ms = span(started_at, row.finished_at if row is not None and has_ended else None)
+    started, finished, duration, duration_ms = span(past.started_at, past.ended_at)
     status = state.status_of(number).value
     error = None if live is None else live.error
-    outcome = (row.outcome if row is not None and has_ended else "") or None
+    outcome = None if live is None or live.outcome is None else live.outcome.value
     return WireTask(
         id=task_id(state.execution_id, number),
         trace_id=state.execution_id,
@@ -187,7 +242,7 @@ def _task(state: Execution, number: int, *, row: TaskRow | None) -> WireTask:
         status=status,
         state=status,
         outcome=outcome,
-        attempt=live.attempt if live is not None else row.attempt if row is not None else 0,
+        attempt=past.attempt,
         idempotency_key=f"{state.execution_id}{plan.path}",
         started_at=started,
         finished_at=finished,

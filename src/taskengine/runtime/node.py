@@ -114,7 +114,11 @@ class Node:
         for event in events:
             seq += 1
             pending.events.append(encode_event(event))
-            status = _ENDS.get(type(event))
+            kind = type(event)
+            if kind is ev.TaskScheduled or kind is ev.TaskStarted:
+                resident.began.setdefault(event.task, event.at)  # type: ignore[union-attr]
+                continue
+            status = _ENDS.get(kind)
             if status is not None:
                 pending.tasks.append(self._task_row(resident, event, status=status, seq=seq))
         if turn.effects:
@@ -127,7 +131,9 @@ class Node:
     def _task_row(resident: Resident, event: ev.Event, *, status: Status, seq: int) -> TaskRow:
         number: int = getattr(event, "task")  # noqa: B009 -- every event in _ENDS has one; the union cannot say so
         step = resident.state.plan.steps[number]
-        live = resident.state.live.get(number)
+        began_at = resident.began.get(number)
+        if number not in resident.state.live:
+            resident.began.pop(number, None)
         return TaskRow(
             resident.execution_id,
             number,
@@ -135,7 +141,7 @@ class Node:
             status.value,
             getattr(event, "outcome", None) or ("quarantined" if isinstance(event, ev.TaskQuarantined) else ""),
             getattr(event, "attempt", 0),
-            live.started_at if live is not None else None,
+            began_at,
             event.at,
             seq,
         )

@@ -39,6 +39,7 @@ class Resident:
     """A live state with its place in the store: the token it is fenced by, and whether the store says that it is ours."""
 
     __slots__ = (
+        "began",
         "created_at",
         "execution_id",
         "is_dropped",
@@ -66,6 +67,7 @@ class Resident:
         self.token = token
         self.stored_owner = stored_owner
         self.created_at = created_at
+        self.began = {number: task.started_at for number, task in state.live.items() if task.started_at is not None}
         self.snapshot_seq = state.seq
         self.pending: Pending | None = None  # in the open batch
         self.unsettled = 0  # batches on their way to the store

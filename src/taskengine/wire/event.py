@@ -7,7 +7,7 @@ wrote is shown like any other: whoever only reads has no reason to refuse it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -31,7 +31,7 @@ class WireEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     path: str = ""
     attempt: int = 0
     by: str = ""
-    data: dict[str, Json]
+    data: dict[str, Any]
 
 
 class Places:
@@ -52,7 +52,7 @@ class Places:
         return self._by_path.get(path, 0)
 
 
-_decode: Final = msgspec.json.Decoder(dict[str, Json]).decode
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def wire_event(execution_id: str, seq: int, *, body: bytes, places: Places) -> WireEvent:

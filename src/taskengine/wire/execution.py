@@ -6,11 +6,13 @@ for people and for programs.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from taskengine.model.duration import format_duration
-from taskengine.model.value import Instant, Json
+from taskengine.model.value import Instant
 from taskengine.wire.instant import iso_instant
 
 __all__ = ["Progress", "WireExecution", "WireLine", "WireTask", "WireTaskDetail", "span"]
@@ -46,8 +48,8 @@ class WireExecution(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: str | None
     duration: str | None
     duration_ms: int | None
-    input: Json | UnsetType = UNSET
-    output: Json | UnsetType = UNSET
+    input: Any = UNSET  # JSON
+    output: Any = UNSET  # JSON
     error_code: str | UnsetType | None = UNSET
     error_message: str | UnsetType | None = UNSET
 
@@ -88,8 +90,8 @@ class WireTaskDetail(msgspec.Struct, frozen=True, kw_only=True):
     """A task with what it was given, what it gave, how it came to be where it is and why it is there."""
 
     task: WireTask
-    inputs: Json
-    output: Json
+    inputs: Any  # JSON
+    output: Any  # JSON
     why: str
     story: list[WireLine]
 

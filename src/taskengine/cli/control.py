@@ -1,0 +1,168 @@
+"""Control of executions: a node that runs nothing gives each command to whoever owns the execution.
+
+An execution without a living owner takes the command here and now; it goes on when some node takes it up again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from taskengine.cli.command import Database, EngineCommand, by_option, database_option, output_option, verbosity
+
+if TYPE_CHECKING:
+    from taskengine.app.engine import Engine
+    from taskengine.model.value import Json
+
+__all__ = ["cancel", "pause", "resume", "retry", "signal", "terminate"]
+
+Act: TypeAlias = "Callable[[Engine, str], Awaitable[None]]"
+
+
+def _control(name: str, *, done: str, text: str, examples: tuple[str, ...]) -> click.Command:
+    """A command that needs an execution, perhaps one of its tasks, and a reason. ``name`` is the engine's verb."""
+
+    def act(*, execution: str, task: str, reason: str, by: str, database: Database, output: str) -> None:
+        async def perform(engine: Engine, execution_id: str) -> None:
+            await getattr(engine, f"{name}_instance")(execution_id, path=path_of(task), by=by, reason=reason)
+
+        _give(execution, perform, database=database, output=output, done=f"{done} {path_of(task)}" if task else done)
+
+    command: Any = act
+    for option in (
+        output_option("table", "json", "yaml", "name"),
+        database_option,
+        by_option,
+        click.option("--reason", default="", metavar="TEXT", help="Why; kept in the history."),
+        click.option("--task", default="", metavar="PATH", help="One task only: its step's id or path, load or /load/."),
+        click.argument("execution", metavar="ID"),
+    ):
+        command = option(command)
+    return click.command(name, cls=EngineCommand, help=text, examples=examples)(command)
+
+
+def path_of(task: str) -> str:
+    """The path of a task as people name it: ``load``, ``/load`` and ``/load/`` are one; nothing is the whole execution."""
+    words = task.strip("/")
+    return f"/{words}/" if words else "/"
+
+
+pause = _control(
+    "pause",
+    done="paused",
+    text="Start nothing new in the execution, or in one task; what runs may finish.",
+    examples=("task-engine instance pause @latest", "task-engine instance pause 9K3F --task load --reason 'disk is full'"),
+)
+resume = _control(
+    "resume",
+    done="resumed",
+    text="End a pause. Clocks go on where they stood.",
+    examples=("task-engine instance resume @latest", "task-engine instance resume 9K3F --task load"),
+)
+cancel = _control(
+    "cancel",
+    done="cancelling",
+    text="Ask what runs to stop; nothing new starts, and the execution ends as cancelled.",
+    examples=("task-engine instance cancel @latest --reason 'wrong input'",),
+)
+terminate = _control(
+    "terminate",
+    done="terminated",
+    text="End the execution at once, without waiting for what runs.",
+    examples=("task-engine instance terminate 9K3F --reason 'stuck for an hour'",),
+)
+retry = _control(
+    "retry",
+    done="will try again",
+    text="Try again what failed or was cancelled, with the recorded inputs; what was completed stays.",
+    examples=("task-engine instance retry @failed", "task-engine instance retry @failed --task load"),
+)
+
+
+@click.command(
+    "signal",
+    cls=EngineCommand,
+    examples=(
+        "task-engine instance signal @latest approved",
+        'task-engine instance signal @latest approved --data \'{"by": "Ada"}\'',
+    ),
+)
+@click.argument("execution", metavar="ID")
+@click.argument("name", metavar="SIGNAL")
+@click.option("--data", default="null", metavar="JSON|@FILE", help="What it carries: JSON, or a file with JSON.")
+@click.option("--id", "signal_id", default="", metavar="KEY", help="Sending the same KEY again changes nothing.")
+@by_option
+@database_option
+@output_option("table", "json", "yaml", "name")
+def signal(*, execution: str, name: str, data: str, signal_id: str, by: str, database: Database, output: str) -> None:
+    """Send SIGNAL to the steps of the execution that wait for it; an early one waits for them."""
+    payload = _payload(data)
+
+    async def perform(engine: Engine, execution_id: str) -> None:
+        await engine.signal(execution_id, name, data=payload, by=by, signal_id=signal_id)
+
+    _give(execution, perform, database=database, output=output, done=f"has the signal {name}")
+
+
+def _payload(data: str) -> Json:
+    from msgspec import DecodeError
+
+    from taskengine.errors import DefinitionError
+    from taskengine.model.value import decode
+
+    try:
+        if data.startswith("@"):
+            with click.open_file(data[1:], "rb") as file:
+                return decode(file.read())
+        return decode(data.encode())
+    except (DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise DefinitionError(
+            "invalid_data", f"--data is not JSON: {error}", hint="text stands in quotes: --data '\"text\"'"
+        ) from None
+    except OSError as error:
+        raise DefinitionError("invalid_data", f"{data[1:]} cannot be read: {error.strerror}") from None
+
+
+def _give(execution: str, act: Act, *, database: Database, output: str, done: str) -> None:
+    """Find the execution, act, and show what came of it."""
+    from taskengine.app.engine import Engine
+    from taskengine.app.inspect import Inspector
+    from taskengine.cli.database import must_exist
+    from taskengine.cli.loop import in_loop, log_to_stderr
+    from taskengine.runtime.settings import NodeSettings
+    from taskengine.wire.execution import WireExecution
+
+    path = must_exist(database)
+    log_to_stderr(verbosity())
+
+    async def give() -> tuple[WireExecution, bool]:
+        async with Engine(path, settings=NodeSettings(can_run=False)) as engine:
+            inspector = Inspector(engine.store, engine.node.environment)
+            execution_id = (await inspector.find(execution)).execution_id
+            await act(engine, execution_id)
+            is_attended = await inspector.is_attended(execution_id, besides=engine.node.node_id)
+            return (await inspector.whole(execution_id)).view, is_attended
+
+    view, is_attended = in_loop(give)
+    _show(view, database=database, output=output, done=done, is_attended=is_attended)
+
+
+def _show(view: Any, *, database: Database, output: str, done: str, is_attended: bool) -> None:
+    from taskengine.cli.output import emit, note
+    from taskengine.cli.terminal import look
+    from taskengine.model.status import TERMINAL, Status
+
+    style = look(sys.stderr)
+    if output in {"json", "yaml"}:
+        emit(view, output)
+    elif output == "name":
+        click.echo(view.id)
+    else:
+        click.echo(f"{view.id} {done}")
+    if not is_attended and Status(view.status) not in TERMINAL | {Status.PAUSED}:
+        resume = database.command(f"run FILE --resume {view.id}")
+        note(f"no process has it now; give its document to go on: {resume}")
+    note(f"{style.styled('next:', 'hint')} {database.command(f'instance status {view.id}')}")

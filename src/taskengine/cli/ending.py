@@ -1,0 +1,93 @@
+"""The last words of ``run``: how it ended, its output as data, and the next command to paste."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Final
+
+import msgspec
+
+from taskengine.cli.exits import Exit, exit_of_execution
+from taskengine.cli.output import emit, note
+from taskengine.cli.perform import Ending, Order
+from taskengine.cli.terminal import Look, look
+from taskengine.define.phrase import visible
+from taskengine.model.status import Status
+from taskengine.wire.execution import WireExecution
+
+__all__ = ["exit_of", "show_ending"]
+
+_FAILED_SHOWN: Final = 5
+
+
+def exit_of(ending: Ending) -> Exit:
+    """The exit code."""
+    if ending.stopped_by:
+        return Exit.TIMED_OUT if ending.stopped_by == "timeout" else Exit.INTERRUPTED
+    return exit_of_execution(ending.execution.status, ending.execution.outcome)
+
+
+def show_ending(ending: Ending, *, order: Order, output: str) -> None:
+    """Outcome and hints on stderr, data on stdout."""
+    style, execution = look(sys.stderr), ending.execution
+    note(_outcome(ending, style=style))
+    for line in _reasons(ending):
+        note(f"  {line}")
+    if output in {"json", "yaml"}:
+        emit(execution, output)
+    elif output == "name":
+        sys.stdout.write(f"{execution.id}\n")
+    elif not ending.stopped_by and execution.status == Status.COMPLETED and execution.output is not None:
+        emit(execution.output, "json")
+    sys.stdout.flush()
+    for label, command in _next(ending, order=order):
+        note(f"{style.styled(f'{label}:', 'hint')} {command}")
+
+
+def _outcome(ending: Ending, *, style: Look) -> str:
+    execution = ending.execution
+    done = f"{execution.progress.completed:,}/{execution.progress.total:,} steps"
+    if ending.stopped_by:
+        why = "timed out" if ending.stopped_by == "timeout" else "interrupted"
+        return f"{style.status('paused', word=why)}  {execution.workflow_name} {execution.id}  {done} done, nothing is lost"
+    outcome = f" ({execution.outcome})" if execution.outcome else ""
+    took = f" in {execution.duration}" if execution.duration else ""
+    return f"{style.status(execution.status)}{outcome}  {execution.workflow_name} {execution.id}  {done}{took}"
+
+
+def _reasons(ending: Ending) -> list[str]:
+    execution = ending.execution
+    lines = [
+        f"{visible(task.step_id)}: {task.error_code}: {visible(task.error_msg or '')}".rstrip(": ")
+        + (f" (attempt {task.attempt})" if task.attempt > 1 else "")
+        for task in ending.failed[:_FAILED_SHOWN]
+    ]
+    if len(ending.failed) > _FAILED_SHOWN:
+        lines.append(f"and {len(ending.failed) - _FAILED_SHOWN} more")
+    if not lines and isinstance(execution.error_code, str):
+        lines.append(f"{execution.error_code}: {visible(_text(execution.error_message))}".rstrip(": "))
+    return lines
+
+
+def _text(value: str | msgspec.UnsetType | None) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _next(ending: Ending, *, order: Order) -> list[tuple[str, str]]:
+    execution, database, file = ending.execution, order.database, shlex.quote(order.file)
+    if ending.stopped_by:
+        return [("go on", database.command(f"run {file} --resume {execution.id}"))]
+    if execution.status == Status.COMPLETED:
+        return [("next", database.command(f"instance status {execution.id}"))]
+    return [("see why", _status(ending, order=order)), ("try again", _again(execution, order=order, file=file))]
+
+
+def _status(ending: Ending, *, order: Order) -> str:
+    task = f" --task {shlex.quote(ending.failed[0].step_id)}" if ending.failed else ""
+    return order.database.command(f"instance status {ending.execution.id}{task}")
+
+
+def _again(execution: WireExecution, *, order: Order, file: str) -> str:
+    retry = order.database.command(f"instance retry {execution.id}")
+    return f"{retry} && {order.database.command(f'run {file} --resume {execution.id}')}"

@@ -1,0 +1,29 @@
+"""``instance``: the group of everything about executions. Looking is in ``looking``, control in ``control``."""
+
+from __future__ import annotations
+
+from taskengine.cli.command import LazyGroup
+
+__all__ = ["instance"]
+
+_LOOKING = "taskengine.cli.looking"
+_CONTROL = "taskengine.cli.control"
+
+instance = LazyGroup(
+    "instance",
+    help=(
+        "See and control executions.\n\nAn ID may be cut to four or more characters of its beginning or end; "
+        "@latest is the newest execution, @failed the newest that failed."
+    ),
+    lazy={
+        "list": (f"{_LOOKING}:list_", "The newest executions."),
+        "status": (f"{_LOOKING}:status", "One execution and its tasks; --task tells one task's story."),
+        "events": (f"{_LOOKING}:events", "The history of one execution."),
+        "pause": (f"{_CONTROL}:pause", "Start nothing new; what runs may finish."),
+        "resume": (f"{_CONTROL}:resume", "End a pause."),
+        "cancel": (f"{_CONTROL}:cancel", "Ask what runs to stop, then end."),
+        "terminate": (f"{_CONTROL}:terminate", "End at once."),
+        "retry": (f"{_CONTROL}:retry", "Try again what failed or was cancelled."),
+        "signal": (f"{_CONTROL}:signal", "Send a message to waiting steps."),
+    },
+)

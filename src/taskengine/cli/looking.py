@@ -1,0 +1,167 @@
+"""``instance list|status|events``: what was committed, as tables for people and as data for programs. Changes nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from taskengine.cli.command import Database, EngineCommand, database_option, output_option, verbosity
+
+if TYPE_CHECKING:
+    from taskengine.app.inspect import Inspector
+
+__all__ = ["events", "list_", "status"]
+
+T = TypeVar("T")
+_PAGE = 20
+_SPELLINGS = {"success": "completed", "succeeded": "completed", "canceled": "cancelled"}
+
+
+def _looked_at(database: Database, look_at: Callable[[Inspector], Coroutine[Any, Any, T]]) -> T:
+    """Open the database, which must be there, and look at it."""
+    from taskengine.app.inspect import inspecting
+    from taskengine.cli.database import must_exist
+    from taskengine.cli.loop import in_loop, log_to_stderr
+
+    path = must_exist(database)
+    log_to_stderr(verbosity())
+
+    async def main() -> T:
+        async with inspecting(path) as inspector:
+            return await look_at(inspector)
+
+    return in_loop(main)
+
+
+def _statuses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """The closed words, in any case and in the spellings of others; several in one value are separated by commas."""
+    from taskengine.model.status import Status
+
+    known = {status.value: status.value for status in Status} | _SPELLINGS
+    words = [word.strip().lower() for value in values for word in value.split(",")]
+    unknown = [word for word in words if word not in known]
+    if unknown:
+        raise click.BadParameter(f"{unknown[0]!r} is no status; there are {', '.join(Status)}")
+    return tuple(dict.fromkeys(known[word] for word in words))
+
+
+@click.command(
+    "list",
+    cls=EngineCommand,
+    examples=(
+        "task-engine instance list",
+        "task-engine instance list --status failed,cancelled --limit 0",
+        "task-engine instance list --status running -o name",
+    ),
+)
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    metavar="STATUS",
+    callback=_statuses,
+    help="Only these: running, waiting, paused, completed, failed, cancelled.",
+)
+@click.option("--workflow", default="", metavar="NAME", help="Only executions of this workflow (name or id).")
+@click.option("--limit", type=click.IntRange(min=0), default=_PAGE, show_default=True, help="How many; 0 for all.")
+@database_option
+@output_option("table", "json", "yaml", "name")
+def list_(*, statuses: tuple[str, ...], workflow: str, limit: int, database: Database, output: str) -> None:
+    """List executions, newest first."""
+    from taskengine.cli.output import emit, note
+    from taskengine.cli.tables import executions_table
+
+    async def look_at(inspector: Inspector) -> Any:
+        found, total = await inspector.listed(statuses=statuses, workflow=workflow, limit=limit)
+        return found, total, inspector.now()
+
+    found, total, now = _looked_at(database, look_at)
+    if output in {"json", "yaml"}:
+        emit({"items": found, "total": total, "has_more": len(found) < total}, output)
+    elif output == "name":
+        _print(one.id for one in found)
+    else:
+        _print(executions_table(found, now=now))
+    if len(found) < total:
+        note(f"showing {len(found):,} of {total:,}; --limit 0 for all")
+
+
+@click.command(
+    "status",
+    cls=EngineCommand,
+    examples=(
+        "task-engine instance status @latest",
+        "task-engine instance status @failed --task load",
+        "task-engine instance status 01M7XZ -o json",
+    ),
+)
+@click.argument("execution", metavar="ID")
+@click.option("--task", default="", metavar="PATH", help="One task, its story and why it is where it is: load or /load/.")
+@click.option("--all", "is_all", is_flag=True, help="A line for each task, however many there are.")
+@database_option
+@output_option("table", "json", "yaml", "name")
+def status(*, execution: str, task: str, is_all: bool, database: Database, output: str) -> None:
+    """Show an execution: how far it is, and a line for each task."""
+    from taskengine.cli import tables
+    from taskengine.cli.control import path_of
+    from taskengine.cli.output import emit
+
+    if task:
+        detail = _looked_at(database, lambda inspector: inspector.task(execution, path_of(task)))
+        if output == "table":
+            _print(tables.task_lines(detail))
+        elif output == "name":
+            _print([detail.task.id])
+        else:
+            emit(detail, output)
+        return
+    found = _looked_at(database, lambda inspector: inspector.whole(execution))
+    if output == "table":
+        _print(tables.execution_lines(found, is_all=is_all))
+    elif output == "name":
+        _print([found.view.id])
+    else:
+        emit({**msgspec.structs.asdict(found.view), "tasks": found.tasks}, output)
+
+
+@click.command(
+    "events",
+    cls=EngineCommand,
+    examples=(
+        "task-engine instance events @latest",
+        "task-engine instance events @latest --after 120 -o jsonl",
+    ),
+)
+@click.argument("execution", metavar="ID")
+@click.option("--after", type=click.IntRange(min=0), default=0, metavar="SEQ", help="Only events after this number.")
+@click.option("--limit", type=click.IntRange(min=0), default=0, help="How many; 0 for all.")
+@database_option
+@output_option("table", "json", "jsonl", "yaml")
+def events(*, execution: str, after: int, limit: int, database: Database, output: str) -> None:
+    """Show what happened to an execution, in order."""
+    from taskengine.cli.output import emit, emit_line
+    from taskengine.cli.tables import event_lines
+
+    async def look_at(inspector: Inspector) -> list[Any]:
+        summary = await inspector.find(execution)
+        if output == "jsonl":
+            async for event in inspector.events(summary, after=after, limit=limit):
+                emit_line(event)
+            return []
+        return [event async for event in inspector.events(summary, after=after, limit=limit)]
+
+    found = _looked_at(database, look_at)
+    if output in {"json", "yaml"}:
+        emit(found, output)
+    elif output == "table":
+        _print(event_lines(found))
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line, color=True)
+    sys.stdout.flush()

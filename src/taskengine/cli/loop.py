@@ -1,0 +1,81 @@
+"""The event loop of one command, and how a person interrupts it. ``run`` takes uvloop; looking is over before it would help."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from taskengine.cli.exits import Exit
+
+__all__ = ["Interrupts", "in_fast_loop", "in_loop", "log_to_stderr"]
+
+T = TypeVar("T")
+_LEVELS: Final = (logging.ERROR, logging.INFO, logging.DEBUG)
+
+
+def in_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine function in an event loop of its own."""
+    with asyncio.Runner() as runner:
+        return runner.run(main())
+
+
+def in_fast_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """The same on the fastest loop there is."""
+    from taskengine.app.engine import use_own_process
+
+    use_own_process()
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return in_loop(main)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main())
+
+
+class Interrupts:
+    """Ctrl-C and SIGTERM: the first one is ``asked``, the second ends the process at once. What is written stays written."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.asked: asyncio.Future[None] = loop.create_future()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._come)
+
+    def _come(self) -> None:
+        if not self.asked.done():
+            self.asked.set_result(None)
+            return
+        sys.stderr.flush()
+        os._exit(Exit.INTERRUPTED)
+
+
+class _Stderr(logging.StreamHandler[Any]):
+    """Writes to whatever ``sys.stderr`` is at the moment: a live view takes its place for a while."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+class _Fields(logging.Formatter):
+    """``level logger: event key=value``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        known = logging.makeLogRecord({}).__dict__
+        fields = "".join(f" {name}={value}" for name, value in vars(record).items() if name not in known and name != "message")
+        return f"{record.levelname.lower()} {record.name}: {record.getMessage()}{fields}"
+
+
+def log_to_stderr(verbosity: int) -> None:
+    """Errors of the engine, and with ``-v`` what it does."""
+    target = _Stderr()
+    target.setFormatter(_Fields())
+    logger = logging.getLogger("taskengine")
+    logger.addHandler(target)
+    logger.propagate = False
+    logger.setLevel(_LEVELS[min(verbosity, len(_LEVELS) - 1)])

@@ -1,0 +1,64 @@
+"""The entry point of ``task-engine`` and ``te``: the tree of commands, and the last word on how a process ends.
+
+Nothing heavy is imported here: a group only knows where its commands are.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+from typing import Any
+
+import click
+
+from taskengine.cli.command import PROGRAM, LazyGroup
+
+__all__ = ["cli", "main"]
+
+EPILOG = """\b
+Exit codes:
+  0 ok              5 conflict        10 failed
+  1 a bug           6 storage         11 cancelled
+  2 usage           7 overloaded      12 partly completed
+  3 not found       8 invalid         124 timed out, 130 interrupted"""
+
+cli = LazyGroup(
+    PROGRAM,
+    help="Durable workflows: they survive crashes, restarts and power cuts.",
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    lazy={
+        "run": ("taskengine.cli.run:run", "Run a workflow here and now, or go on with one."),
+        "workflow": ("taskengine.cli.workflow:workflow", "Check workflow documents."),
+        "instance": ("taskengine.cli.instance:instance", "See and control executions."),
+        "version": ("taskengine.cli.version:version", "Say which version this is."),
+    },
+)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.excepthook = _report_bug
+    _prepare_streams()
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _prepare_streams() -> None:
+    """Write the escape of a character that a stream cannot hold, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _report_bug(*failure: Any) -> None:
+    """The last resort for what no command foresaw: type, exception and traceback, as the interpreter gives them."""
+    from taskengine.cli.errors import report_bug
+
+    report_bug(failure[1])

@@ -1,0 +1,181 @@
+"""What ``run`` does once its options are understood: one engine in this process, one execution, watched until it ends.
+
+The node recovers nothing: what else lies unfinished in the database stays where it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import redirect_stdout
+from typing import Final
+
+import msgspec
+
+from taskengine.app.engine import Engine
+from taskengine.app.follow import Change, Follower
+from taskengine.app.inspect import Inspector, inspecting
+from taskengine.cli.command import NEWEST, PROGRAM, Database
+from taskengine.cli.lines import Lines, Silence, View
+from taskengine.cli.loop import Interrupts
+from taskengine.cli.output import note
+from taskengine.cli.terminal import look
+from taskengine.define.phrase import numbered, quoted
+from taskengine.errors import ConflictError, NotFoundError, StorageError
+from taskengine.model.status import TERMINAL, Phase, Status
+from taskengine.model.value import Json
+from taskengine.model.workflow import Workflow
+from taskengine.ports.store import Summary
+from taskengine.runtime.settings import NodeSettings
+from taskengine.wire.execution import WireExecution, WireTask
+
+__all__ = ["Ending", "Order", "perform"]
+
+_LOOK_EVERY_S: Final = 0.1
+_GRACE_S: Final = NodeSettings().stop_grace_ms // 1_000
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be run, and how it is to be shown. Functions are looked for in ``folder``."""
+
+    file: str
+    folder: str
+    workflow: Workflow
+    database: Database
+    params: dict[str, Json]
+    resume: str  # an execution, NEWEST, or empty to start one
+    is_watched: bool
+    timeout_s: float | None
+    by: str
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How it ended. ``stopped_by``: ``interrupt`` or ``timeout`` when this process stopped and the execution did not end."""
+
+    execution: WireExecution
+    failed: list[WireTask]
+    stopped_by: str = ""
+
+
+async def perform(order: Order) -> Ending:
+    """Start or go on, follow, stop. Raises the engine's named errors."""
+    interrupts = Interrupts()
+    engine = Engine(order.database.path, settings=NodeSettings(recovers=False))
+    # What the workflow's functions print is not this command's data.
+    with redirect_stdout(sys.stderr):
+        async with engine:
+            inspector = Inspector(engine.store, engine.node.environment)
+            execution_id, after = await (_resumed if order.resume else _started)(engine, inspector, order=order)
+            follower = await inspector.follower(execution_id)
+            stopped_by = await _watched(engine, follower, order=order, interrupts=interrupts, after=after)
+            if not stopped_by:
+                return await _ending(inspector, execution_id)
+        async with inspecting(order.database.path) as inspector:
+            ending = await _ending(inspector, execution_id)
+    is_over = Status(ending.execution.status) in TERMINAL  # its last attempts ended within the grace
+    return ending if is_over else msgspec.structs.replace(ending, stopped_by=stopped_by)
+
+
+async def _started(engine: Engine, inspector: Inspector, *, order: Order) -> tuple[str, int]:
+    left = len(await inspector.unfinished(order.workflow.name))
+    stored = await engine.deploy(order.workflow, source=order.folder)
+    execution = await engine.execute_workflow(stored, params=order.params, by=order.by)
+    if left and order.is_watched:
+        what = f"{numbered(left, 'earlier execution')} of {order.workflow.name} unfinished here"
+        resume = order.database.command(f"run {order.file} --resume ID")
+        note(f"{what}; go on with one: {resume}")
+    return execution.id, 0
+
+
+async def _resumed(engine: Engine, inspector: Inspector, *, order: Order) -> tuple[str, int]:
+    summary = await _unfinished(inspector, order=order)
+    await engine.adopt_instance(summary.execution_id)
+    _, state = await inspector.state(summary.execution_id)
+    if state.is_paused:
+        words = f"instance resume {summary.execution_id}"
+        note(f"{summary.execution_id} is paused; it goes on after: {order.database.command(words)}")
+    return summary.execution_id, summary.seq
+
+
+async def _unfinished(inspector: Inspector, *, order: Order) -> Summary:
+    """The execution to go on with. It must be one of this workflow that has not ended."""
+    name = order.workflow.name
+    if order.resume == NEWEST:
+        found = await inspector.unfinished(name)
+        if not found:
+            raise NotFoundError(
+                "nothing_to_resume",
+                f"no execution of {quoted(name)} is unfinished in {order.database.path}",
+                hint=f"start one: {order.database.command(f'run {order.file}')}",
+            )
+        return found[0]
+    summary = await inspector.find(order.resume)
+    if summary.finished_at is not None:
+        again = "" if summary.status == Status.COMPLETED else order.database.command(f"instance retry {summary.execution_id}")
+        raise ConflictError(
+            "execution_already_finished",
+            f"{summary.execution_id} is {summary.status}",
+            hint=f"try what failed again: {again}" if again else "start a new one without --resume",
+        )
+    _, state = await inspector.state(summary.execution_id)
+    if state.plan.workflow.name != name:
+        raise ConflictError(
+            "other_workflow",
+            f"{summary.execution_id} is one of {quoted(state.plan.workflow.name)}, {order.file} describes {quoted(name)}",
+            hint=f"give the document it was started from: {PROGRAM} run FILE --resume {summary.execution_id}",
+        )
+    return summary
+
+
+async def _watched(engine: Engine, follower: Follower, *, order: Order, interrupts: Interrupts, after: int) -> str:
+    """Show how it goes on until it ends (an empty text), or say why this process stops before."""
+    loop = asyncio.get_running_loop()
+    give_up_at = None if order.timeout_s is None else loop.time() + order.timeout_s
+    ended = loop.create_task(engine.wait_for_instance(follower.state.execution_id), name="taskengine-cli-wait")
+    view = _view(order, after=after)
+    stopped_by = ""
+    try:
+        while not stopped_by:
+            pause = _LOOK_EVERY_S if give_up_at is None else max(0.0, min(_LOOK_EVERY_S, give_up_at - loop.time()))
+            await asyncio.wait({ended, interrupts.asked}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            is_over = ended.done()
+            await _show(view, follower, engine=engine)
+            if is_over:
+                break
+            if interrupts.asked.done():
+                stopped_by = "interrupt"
+            elif give_up_at is not None and loop.time() >= give_up_at:
+                stopped_by = "timeout"
+    finally:
+        ended.cancel()
+        view.close()
+    if stopped_by and follower.state.counts[Phase.RUNNING]:
+        note(f"stopping: what runs may finish within {_GRACE_S} s; Ctrl-C again stops at once")
+    return stopped_by
+
+
+async def _show(view: View, follower: Follower, *, engine: Engine) -> None:
+    """Everything that was committed until now; a store in trouble shows nothing and stops nobody."""
+    changes: list[Change] = []
+    try:
+        while more := await follower.read():
+            changes += more
+    except StorageError:
+        return
+    view.show(follower, changes, now=engine.node.environment.now())
+
+
+def _view(order: Order, *, after: int) -> View:
+    if not order.is_watched:
+        return Silence()
+    if look(sys.stderr).is_live:
+        from taskengine.cli.live import LiveView
+
+        return LiveView()
+    return Lines(after=after)
+
+
+async def _ending(inspector: Inspector, execution_id: str) -> Ending:
+    whole = await inspector.whole(execution_id)
+    failed = [task for task in whole.tasks if task.status == Status.FAILED] if whole.state.failures else []
+    return Ending(execution=whole.view, failed=failed)

@@ -1,0 +1,163 @@
+"""Executions, tasks and events as text for people. Gives lines; nobody prints here. Nothing is cut where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from taskengine.app.inspect import Whole
+from taskengine.cli.rows import Row, counted, progress, rounded, rows
+from taskengine.cli.terminal import Look, cells, look, table, width_of
+from taskengine.define.phrase import visible
+from taskengine.model.duration import parse_instant
+from taskengine.model.value import Instant
+from taskengine.wire.event import WireEvent
+from taskengine.wire.execution import WireExecution, WireTaskDetail
+
+__all__ = ["event_lines", "execution_lines", "executions_table", "task_lines"]
+
+_TASKS_SHOWN: Final = 40  # on a terminal; --all shows every one
+_EVERYTHING: Final = 1 << 60
+_AGES: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"))
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def executions_table(executions: Sequence[WireExecution], *, now: Instant) -> list[str]:
+    """A line for each execution."""
+    if not executions:
+        return []
+    style = look(sys.stdout)
+    lines = [
+        (
+            one.id,
+            visible(one.workflow_name),
+            one.workflow_version,
+            style.status(one.status) + (f" ({one.outcome})" if one.outcome else ""),
+            f"{one.progress.completed:,}/{one.progress.total:,}",
+            _when(one.started_at, now=now, style=style),
+            one.duration or "",
+        )
+        for one in executions
+    ]
+    heads = ("ID", "WORKFLOW", "VERSION", "STATUS", "PROGRESS", "STARTED", "DURATION")
+    return table(heads, lines, right=frozenset({4, 6}))
+
+
+def execution_lines(whole: Whole, *, is_all: bool) -> list[str]:
+    """The header, the progress, and a line for each task."""
+    style, view, state = look(sys.stdout), whole.view, whole.state
+    outcome = f" ({view.outcome})" if view.outcome else ""
+    lines = [f"{visible(view.workflow_name)} {view.workflow_version}  {view.id}  {style.status(view.status)}{outcome}"]
+    times = [f"started {_when(view.started_at, now=whole.now, style=style)}"]
+    if view.duration:
+        times.append(f"took {view.duration}")
+    elif state.started_at is not None:
+        times.append(f"for {rounded(max(0, whole.now - state.started_at))}")
+    lines.append(", ".join(times))
+    lines.append(f"Progress: {progress(state)}  {counted(state)}" if state.plan.size else "Progress: no tasks")
+    if isinstance(view.error_code, str):
+        lines.append(f"Error: {view.error_code}: {visible(str(view.error_message or ''))}".rstrip(": "))
+    room = _EVERYTHING if is_all or not style.is_terminal else _TASKS_SHOWN
+    shown, is_folded = rows(state, past=whole.past, now=whole.now, room=room)
+    lines += ["", *_task_table(shown, style=style)] if shown else []
+    if is_folded:
+        lines.append(f"  {len(shown)} of {state.plan.size:,} tasks shown, those that need attention; --all shows every one")
+    return lines
+
+
+def _task_table(shown: list[Row], *, style: Look) -> list[str]:
+    """Mark and name first; columns that nobody needs are left out."""
+    has_names = any(row.name != row.step_id for row in shown)
+    heads = ["TASK", "NAME", "STATUS", "ATTEMPT", "DURATION", ""]
+    lines = [
+        [
+            f"{style.mark(row.mark)} {visible(row.step_id)}",
+            visible(row.name),
+            style.colored(row.status, row.mark),
+            str(row.attempt or ""),
+            row.duration,
+            visible(row.note),
+        ]
+        for row in shown
+    ]
+    if not has_names:
+        heads, lines = _without(heads, lines, column=1)
+    right = frozenset(index for index, head in enumerate(heads) if head in {"ATTEMPT", "DURATION"})
+    room = width_of(sys.stdout)
+    if room:
+        fixed = max(cells(line) for line in table(heads[:-1], [line[:-1] for line in lines], right=right)) + 2
+        lines = [[*line[:-1], style.crop(line[-1], max(10, room - fixed))] for line in lines]
+    return table(heads, lines, right=right)
+
+
+def _without(heads: list[str], lines: list[list[str]], *, column: int) -> tuple[list[str], list[list[str]]]:
+    return heads[:column] + heads[column + 1 :], [line[:column] + line[column + 1 :] for line in lines]
+
+
+def task_lines(detail: WireTaskDetail) -> list[str]:
+    """One task: what it is, what went in and out, its story, and why it is where it is."""
+    style, task = look(sys.stdout), detail.task
+    outcome = f" ({task.outcome})" if task.outcome else ""
+    facts = [
+        ("task", f"{task.path}  {task.id}"),
+        ("name", visible(task.name) if task.name != task.step_id else ""),
+        ("type", task.type),
+        ("status", f"{style.status(task.status)}{outcome}"),
+        ("why", visible(detail.why)),
+        ("attempt", str(task.attempt or "")),
+        ("started", task.started_at or ""),
+        ("duration", task.duration or ""),
+        ("error", f"{task.error_code}: {visible(task.error_msg or '')}".rstrip(": ") if task.error_code else ""),
+        ("input", _brief(detail.inputs)),
+        ("output", _brief(detail.output)),
+    ]
+    lines = [f"{style.styled(f'{name:<9}', 'dim')} {value}" for name, value in facts if value]
+    if detail.story:
+        lines += [
+            "",
+            *table(
+                ("SEQ", "AT", "WHAT"), [(str(one.seq), one.at, visible(one.text)) for one in detail.story], right=frozenset({0})
+            ),
+        ]
+    return lines
+
+
+def _brief(value: Any) -> str:
+    """JSON on one line, cut to what a terminal shows well."""
+    if value is None:
+        return ""
+    room = width_of(sys.stdout)
+    return look(sys.stdout).crop(_encode(value).decode(), max(10, room - 10) if room else 0)
+
+
+def event_lines(found: Sequence[WireEvent]) -> list[str]:
+    """A line for each event."""
+    if not found:
+        return []
+    rest = [" ".join(f"{name}={_encode(value).decode()}" for name, value in event.data.items()) for event in found]
+    lines = [
+        [str(event.seq), event.at, event.type, visible(event.path), str(event.attempt or ""), visible(event.by), visible(data)]
+        for event, data in zip(found, rest, strict=True)
+    ]
+    heads = ["SEQ", "AT", "TYPE", "PATH", "ATTEMPT", "BY", "DATA"]
+    right = frozenset({0, 4})
+    room = width_of(sys.stdout)
+    if room:
+        fixed = max(cells(line) for line in table(heads[:-1], [line[:-1] for line in lines], right=right)) + 2
+        style = look(sys.stdout)
+        lines = [[*line[:-1], style.crop(line[-1], max(10, room - fixed))] for line in lines]
+    return table(heads, lines, right=right)
+
+
+def _when(at: str | None, *, now: Instant, style: Look) -> str:
+    """Relative on a terminal, the instant itself in a pipe."""
+    if at is None or not style.is_terminal:
+        return at or ""
+    age_ms = max(0, now - parse_instant(at))
+    for size_ms, unit in _AGES:
+        if age_ms >= size_ms:
+            return f"{age_ms // size_ms}{unit} ago"
+    return "just now"

@@ -1,0 +1,95 @@
+"""``workflow check``: read documents, say what is wrong with them. Starts nothing and imports none of their functions."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taskengine.cli.command import EngineCommand, LazyGroup, output_option
+from taskengine.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from taskengine.define import Checked
+
+__all__ = ["check", "workflow"]
+
+workflow = LazyGroup(
+    "workflow",
+    help="Check workflow documents.",
+    lazy={"check": ("taskengine.cli.workflow:check", "Say what is wrong with documents, and where.")},
+)
+
+
+@click.command(
+    "check",
+    cls=EngineCommand,
+    examples=("task-engine workflow check etl.yaml", "task-engine workflow check *.yaml -o json"),
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@output_option("table", "json", "yaml", "name", text="name: the files that can be run.")
+def check(files: tuple[str, ...], output: str) -> None:
+    """Check workflow documents without running them.
+
+    Exits with 0 when all of them can be run, with 8 when one has an error, with 3 when one is not there.
+    """
+    from taskengine.cli.exits import Exit
+    from taskengine.define import load_file
+
+    results: list[Checked | NotFoundError] = []
+    for file in files:
+        try:
+            results.append(load_file(file))
+        except NotFoundError as error:
+            results.append(error)
+    _show(results, output=output)
+    is_invalid = any(not isinstance(result, NotFoundError) and result.errors for result in results)
+    is_missing = any(isinstance(result, NotFoundError) for result in results)
+    click.get_current_context().exit(Exit.INVALID if is_invalid else Exit.NOT_FOUND if is_missing else Exit.OK)
+
+
+def _show(results: list[Checked | NotFoundError], *, output: str) -> None:
+    from taskengine.cli.errors import report_error
+    from taskengine.cli.output import emit
+
+    if output in {"json", "yaml"}:
+        emit({"files": [_described(result) for result in results]}, output)
+        return
+    for result in results:
+        if isinstance(result, NotFoundError):
+            report_error(result, output=output, verbosity=0)
+        elif output == "name":
+            if result.workflow is not None:
+                click.echo(result.file)
+        else:
+            click.echo(_rendered(result), nl=False, color=True)
+
+
+def _rendered(checked: Checked) -> str:
+    from taskengine.cli.terminal import look
+    from taskengine.define import render_findings
+    from taskengine.define.phrase import numbered, visible
+
+    style = look(sys.stdout)
+    text = render_findings(checked, color=style.has_color) if checked.findings else ""
+    if checked.workflow is None:
+        return text
+    steps = numbered(len(checked.workflow.steps), "step")
+    version = f" {checked.workflow.version}" if checked.workflow.version else ""
+    return f"{text}{style.status('completed', word='valid')}  {visible(checked.file)}: {checked.workflow.name}{version}, {steps}\n"
+
+
+def _described(result: Checked | NotFoundError) -> dict[str, Any]:
+    if isinstance(result, NotFoundError):
+        missing = {"code": result.code, "name": result.name, "severity": "error", "message": result.message, "hint": result.hint}
+        return {"file": result.facts.get("file", ""), "is_valid": False, "findings": [missing]}
+    workflow = result.workflow
+    return {
+        "file": result.file,
+        "is_valid": workflow is not None,
+        "name": None if workflow is None else workflow.name,
+        "version": None if workflow is None else workflow.version or None,
+        "task_count": None if workflow is None else len(workflow.steps),
+        "findings": list(result.findings),
+    }
