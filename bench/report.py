@@ -46,102 +46,96 @@ class Row(NamedTuple):
         return f"{name:44} {median:>16}   ({spread})   {bound:>9}  reached: {verdict:3}  {detail}"
 
 
+class Target(NamedTuple):
+    """What is to be reached: a figure of each round, from the measurements that it needs, against a bound."""
+
+    name: str
+    needs: tuple[str, ...]
+    value: Callable[..., float]
+    bound: float
+    is_lower_better: bool = True
+    unit: str = ""
+    detail: str = ""  # ``{measurement.key}`` stands for a median
+
+
+def _key(key: str) -> Callable[[Mapping[str, Any]], float]:
+    return lambda found: found[key]
+
+
+def _share(key: str, of: str) -> Callable[[Mapping[str, Any], Mapping[str, Any]], float]:
+    return lambda found, floor: found[key] / floor[of]
+
+
+def _targets() -> list[Target]:
+    chains = [
+        Target(
+            f"W1 chains of 10, {count} in flight, of proto_real",
+            (f"w1_{count}", f"proto_{count}"),
+            _share("steps_s", "steps_s"),
+            0.5,
+            is_lower_better=False,
+            detail=f"{{w1_{count}.steps_s}} steps/s; proto_real {{proto_{count}.steps_s}}",
+        )
+        for count in (1, 20, 200)
+    ]
+    faster = {"is_lower_better": False}
+    return [
+        *chains,
+        Target("W1g beside a CPU-bound thread, embedded", ("w1g_embedded",), _key("steps_s"), 500, unit="steps/s", **faster),
+        Target("W1g in our own process", ("w1g_own",), _key("steps_s"), 3_000, unit="steps/s", **faster),
+        Target(
+            "W2 ten steps, alone, p50 in raw commits",
+            ("w2", "raw_commit"),
+            lambda ours, raw: ours["p50_ms"] * 1e3 / raw["p50_us"],
+            30,
+            detail="{w2.p50_ms} ms; a raw commit {raw_commit.p50_us} µs",
+        ),
+        Target("W3 fan-out and join of 1,000", ("w3_1000",), _key("seconds"), 0.15, unit="s"),
+        Target("W3 fan-out and join of 10,000", ("w3_10000",), _key("seconds"), 1.5, unit="s"),
+        Target("W3 cost per child, 10,000 of 1,000", ("w3_10000", "w3_1000"), _share("per_child_us", "per_child_us"), 1.3),
+        Target("W4 memory for each parked", ("w4",), _key("kb_each"), 0.2, unit="KB", detail="slope from 10,000 to 110,000"),
+        Target("W4 all 10,000 woken", ("w4",), _key("wake_all_s"), 1.5, unit="s"),
+        Target("W5 1,000 in flight, kill -9, all complete", ("w5",), _key("recover_s"), 1.5, unit="s"),
+        Target(
+            "W6 10,000 steps, raw commits per step",
+            ("w6", "raw_commit_again"),
+            _share("us_per_step", "p50_us"),
+            3.5,
+            detail="{w6.seconds} s; a raw commit {raw_commit_again.p50_us} µs",
+        ),
+        Target("W6 last thousand of the first", ("w6",), _key("last_to_first"), 1.2),
+        Target("W7 import", ("w7",), _key("import_s"), 0.12, unit="s"),
+        Target("W7 process start to first completed", ("w7",), _key("first_s"), 0.19, unit="s"),
+        Target(
+            "W8 starts one by one, of a raw commit",
+            ("w8", "raw_start"),
+            lambda ours, raw: ours["one_by_one_s"] * raw["p50_us"] / 1e6,
+            0.6,
+            detail="{w8.one_by_one_s}/s; a raw commit with the same rows {raw_start.p50_us} µs",
+            **faster,
+        ),
+        Target("W8 starts, 200 callers", ("w8",), _key("callers_s"), 20_000, unit="/s", **faster),
+        Target("W8 starts in batches of 500", ("w8",), _key("batches_s"), 40_000, unit="/s", **faster),
+    ]
+
+
 def rows_of(figures: Figures) -> list[Row]:
     """Every target whose measurements are there."""
+    medians = {
+        f"{{{name}.{key}}}": f"{statistics.median(one[key] for one in found):,.4g}"
+        for name, found in figures.items()
+        for key in (found[0] if found else ())
+        if isinstance(found[0][key], (int, float))
+    }
     rows: list[Row] = []
-
-    def add(
-        name: str,
-        needs: Sequence[str],
-        bound: float,
-        value: Callable[[int], float],
-        *,
-        lower: bool,
-        unit: str = "",
-        detail: str = "",
-    ) -> None:
-        if all(figures.get(one) for one in needs):
-            rounds = range(min(len(figures[one]) for one in needs))
-            rows.append(Row(name, [value(index) for index in rounds], bound, lower, unit, detail))
-
-    def median(name: str, key: str) -> str:
-        return f"{statistics.median(float(one[key]) for one in figures[name]):,.4g}" if figures.get(name) else "–"
-
-    for count in (1, 20, 200):
-        ours, proto = f"w1_{count}", f"proto_{count}"
-        add(
-            f"W1 chains of 10, {count} in flight, of proto_real",
-            (ours, proto),
-            0.5,
-            lambda index, ours=ours, proto=proto: figures[ours][index]["steps_s"] / figures[proto][index]["steps_s"],
-            lower=False,
-            detail=f"{median(ours, 'steps_s')} steps/s; proto_real {median(proto, 'steps_s')}",
-        )
-    add(
-        "W1g beside a CPU-bound thread, embedded",
-        ("w1g_embedded",),
-        500,
-        lambda i: figures["w1g_embedded"][i]["steps_s"],
-        lower=False,
-        unit="steps/s",
-    )
-    add("W1g in our own process", ("w1g_own",), 3_000, lambda i: figures["w1g_own"][i]["steps_s"], lower=False, unit="steps/s")
-    add(
-        "W2 ten steps, alone, p50 in raw commits",
-        ("w2", "raw_commit"),
-        30,
-        lambda i: figures["w2"][i]["p50_ms"] * 1e3 / figures["raw_commit"][i]["p50_us"],
-        lower=True,
-        detail=f"{median('w2', 'p50_ms')} ms; a raw commit {median('raw_commit', 'p50_us')} µs",
-    )
-    for width, bound in ((1_000, 0.15), (10_000, 1.5)):
-        add(
-            f"W3 fan-out and join of {width:,}",
-            (f"w3_{width}",),
-            bound,
-            lambda i, width=width: figures[f"w3_{width}"][i]["seconds"],
-            lower=True,
-            unit="s",
-        )
-    add(
-        "W3 cost per child, 10,000 of 1,000",
-        ("w3_1000", "w3_10000"),
-        1.3,
-        lambda i: figures["w3_10000"][i]["per_child_us"] / figures["w3_1000"][i]["per_child_us"],
-        lower=True,
-    )
-    add(
-        "W4 memory for each parked",
-        ("w4",),
-        0.2,
-        lambda i: figures["w4"][i]["kb_each"],
-        lower=True,
-        unit="KB",
-        detail="slope from 10,000 to 110,000",
-    )
-    add("W4 all 10,000 woken", ("w4",), 1.5, lambda i: figures["w4"][i]["wake_all_s"], lower=True, unit="s")
-    add("W5 1,000 in flight, kill -9, all complete", ("w5",), 1.5, lambda i: figures["w5"][i]["recover_s"], lower=True, unit="s")
-    add(
-        "W6 10,000 steps, raw commits per step",
-        ("w6", "raw_commit_again"),
-        3.5,
-        lambda i: figures["w6"][i]["us_per_step"] / figures["raw_commit_again"][i]["p50_us"],
-        lower=True,
-        detail=f"{median('w6', 'seconds')} s; a raw commit {median('raw_commit_again', 'p50_us')} µs",
-    )
-    add("W6 last thousand of the first", ("w6",), 1.2, lambda i: figures["w6"][i]["last_to_first"], lower=True)
-    add("W7 import", ("w7",), 0.12, lambda i: figures["w7"][i]["import_s"], lower=True, unit="s")
-    add("W7 process start to first completed", ("w7",), 0.19, lambda i: figures["w7"][i]["first_s"], lower=True, unit="s")
-    add(
-        "W8 starts one by one, of a raw commit",
-        ("w8", "raw_start"),
-        0.6,
-        lambda i: figures["w8"][i]["one_by_one_s"] / figures["raw_start"][i]["per_s"],
-        lower=False,
-        detail=f"{median('w8', 'one_by_one_s')}/s; raw {median('raw_start', 'per_s')}/s",
-    )
-    add("W8 starts, 200 callers", ("w8",), 20_000, lambda i: figures["w8"][i]["callers_s"], lower=False, unit="/s")
-    add("W8 starts in batches of 500", ("w8",), 40_000, lambda i: figures["w8"][i]["batches_s"], lower=False, unit="/s")
+    for target in _targets():
+        if all(figures.get(name) for name in target.needs):
+            rounds = zip(*(figures[name] for name in target.needs), strict=False)
+            detail = target.detail
+            for placeholder, median in medians.items():
+                detail = detail.replace(placeholder, median)
+            values = [target.value(*found) for found in rounds]
+            rows.append(Row(target.name, values, target.bound, target.is_lower_better, target.unit, detail))
     return rows
 
 

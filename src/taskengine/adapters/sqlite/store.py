@@ -226,8 +226,8 @@ class SqliteStore(Store):
 
 
 def _durability(connection: Connection) -> tuple[str, str]:
-    mode, level = connection.read(sql.JOURNAL_MODE)[0][0], connection.read(sql.SYNCHRONOUS)[0][0]
-    return str(mode), ("off", "normal", "full", "extra")[level]
+    levels = ("off", "normal", "full", "extra")
+    return str(connection.read(sql.JOURNAL_MODE)[0][0]), levels[int(connection.read(sql.SYNCHRONOUS)[0][0])]
 
 
 def _row_counts(connection: Connection) -> dict[str, int]:
