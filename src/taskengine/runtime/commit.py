@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from taskengine.errors import StorageError
-from taskengine.ports.store import Append, CommitUnknownError, Journal, Verdict
+from taskengine.ports.store import Append, CommitUnknownError, Head, InboxAnswer, Store, Verdict
 from taskengine.runtime.environment import Environment
 from taskengine.runtime.resident import Pending
 
@@ -34,14 +34,14 @@ class GroupCommit:
 
     def __init__(
         self,
-        journal: Journal,
+        store: Store,
         environment: Environment,
         *,
         cap: int,
         build: Callable[[Pending], Append | None],
         settled: Callable[[Sequence[Pending], Sequence[Verdict]], None],
     ) -> None:
-        self._journal = journal
+        self._store = store
         self._environment = environment
         self._cap = cap
         self._build = build
@@ -111,25 +111,27 @@ class GroupCommit:
     async def _commit(self, appends: list[Append]) -> Sequence[Verdict] | None:
         """Commit until it is known how every append ended; ``None`` when closing gives up."""
         verdicts: dict[int, Verdict] = {}
-        left = list(range(len(appends)))
+        left: list[int] = list(range(len(appends)))
         pause = _FIRST_PAUSE_S
+        is_unknown = False  # nothing is tried again before it is known what became of it: it would conflict with itself
         while left:
+            tried = [appends[index] for index in left]
+            known: Sequence[Verdict | None] | None = None
             try:
-                found = await self._journal.commit([appends[index] for index in left])
+                known = await (self._resolve(tried) if is_unknown else self._store.commit(tried))
+                is_unknown = False
             except CommitUnknownError as error:
                 self._note(error)
-                known = await self._resolve([appends[index] for index in left])
+                is_unknown = True
+                continue
             except StorageError as error:
                 self._note(error)
-                known = None
-            else:
-                known = list(found)
             if known is not None:
                 verdicts.update({index: verdict for index, verdict in zip(left, known, strict=True) if verdict is not None})
                 left = [index for index in left if index not in verdicts]
                 if not left:
                     break
-            if self._is_closing and known is None:
+            elif self._is_closing:
                 return None
             await asyncio.sleep(pause * (0.5 + self._environment.rng.random()))
             pause = min(pause * 2, _LAST_PAUSE_S)
@@ -138,26 +140,29 @@ class GroupCommit:
             self.trouble = None
         return [verdicts[index] for index in range(len(appends))]
 
-    async def _resolve(self, appends: list[Append]) -> list[Verdict | None] | None:
-        """Which of these took place; ``None`` for one that did not and may be tried again, or for all while nobody can say."""
-        try:
-            heads = await self._journal.heads([append.summary.execution_id for append in appends])
-        except StorageError as error:
-            self._note(error)
-            return None
-        known: list[Verdict | None] = []
-        for append in appends:
-            head = heads.get(append.summary.execution_id)
-            if head is None:
-                known.append(None if append.expected_seq == 0 else Verdict.CONFLICT)
-            elif (head.seq, head.token) == (append.expected_seq, append.expected_token):
-                is_done = not append.events and head.owner == append.summary.owner
-                known.append(Verdict.COMMITTED if is_done else None)
-            else:
-                is_ours = (head.seq, head.token) == (append.summary.seq, append.summary.token)
-                is_ours = is_ours and (not append.events or head.last_event == append.events[-1])
-                known.append(Verdict.COMMITTED if is_ours else Verdict.CONFLICT)
-        return known
+    async def _resolve(self, appends: list[Append]) -> list[Verdict | None]:
+        """Which of these took place; ``None`` for one that did not and may be tried again. ``StorageError``: nobody can say yet."""
+        heads = await self._store.heads([append.summary.execution_id for append in appends])
+        return [await self._resolve_one(append, heads.get(append.summary.execution_id)) for append in appends]
+
+    async def _resolve_one(self, append: Append, head: Head | None) -> Verdict | None:
+        summary = append.summary
+        if head is None:
+            return None if append.expected_seq == 0 else Verdict.CONFLICT
+        if (head.seq, head.token) == (append.expected_seq, append.expected_token):
+            is_done = not append.events and head.owner == summary.owner and await self._are_answered(append.answers)
+            return Verdict.COMMITTED if is_done else None
+        is_there = (head.seq, head.token, head.owner) == (summary.seq, summary.token, summary.owner)
+        if not append.events:
+            return Verdict.COMMITTED if is_there else Verdict.CONFLICT
+        # Others may have gone on from it already, so that it is no longer the last; or have done the same in the same moment.
+        is_passed = head.seq > summary.seq or head.token > summary.token
+        stored = await self._store.events(summary.execution_id, after=append.expected_seq, limit=len(append.events))
+        is_ours = (is_there or is_passed) and [one.body for one in stored] == list(append.events)
+        return Verdict.COMMITTED if is_ours else Verdict.CONFLICT
+
+    async def _are_answered(self, answers: Sequence[InboxAnswer]) -> bool:
+        return None not in [await self._store.answer(one.message_id) for one in answers]
 
     def _note(self, error: StorageError) -> None:
         if self.trouble is None:
