@@ -23,18 +23,16 @@ from taskengine.model.ids import WORKFLOW
 from taskengine.model.value import Instant, Json, Raw, raw
 from taskengine.model.workflow import Workflow
 from taskengine.ports.store import ExecutionFilter, Store, StoredWorkflow, Summary
-from taskengine.runtime.catalog import KnownWorkflow, PlanCatalog
 from taskengine.runtime.environment import Environment
-from taskengine.runtime.inbox import InboxService
-from taskengine.runtime.node import Node
-from taskengine.runtime.operations import Operations, Started
-from taskengine.runtime.residency import Residency
-from taskengine.runtime.resident import Result
-from taskengine.runtime.services import Services
 from taskengine.runtime.settings import NodeSettings
 
 if TYPE_CHECKING:
     from taskengine.app.bridge import SyncEngine
+    from taskengine.app.parts import Parts
+    from taskengine.runtime.catalog import KnownWorkflow
+    from taskengine.runtime.node import Node
+    from taskengine.runtime.operations import Started
+    from taskengine.runtime.resident import Result
 
 __all__ = ["Engine", "Execution", "open_store", "use_own_process"]
 
@@ -75,33 +73,38 @@ class Engine:
             self._registry.register(name, function)
         self._functions = FunctionExecutor(self._registry, max_payload=self._settings.max_payload)
         self._executors = {"function": self._functions}
-        self._is_running = False
+        self._parts: Parts | None = None
         self._sync: SyncEngine | None = None
 
     # Life
 
     async def start(self) -> None:
         """Open the store, join the other nodes, begin recovery. Idempotent."""
-        if self._is_running:
+        if self._parts is not None:
             return
+        from taskengine.app.parts import Parts
+
         await self._store.open()
-        self._node = Node(self._store, self._environment, executors=self._executors, settings=self._settings)
-        self._catalog = PlanCatalog(self._store, self._executors)
-        self._residency = Residency(self._node, self._catalog)
-        self._inbox = InboxService(self._node, self._residency)
-        self._operations = Operations(self._node, self._residency, forward=self._inbox.forward)
-        self._services = Services(self._node, self._residency, operations=self._operations, inbox=self._inbox)
-        await self._services.start()
-        self._is_running = True
+        parts = Parts(self._store, self._environment, executors=self._executors, settings=self._settings)
+        await parts.services.start()
+        self._parts = parts
 
     async def stop(self) -> None:
         """Stop gracefully: attempts may finish for a while, the rest are given back uncounted. Idempotent."""
-        if not self._is_running:
+        parts, self._parts = self._parts, None
+        if parts is None:
             return
-        self._is_running = False
-        await self._services.stop()
+        await parts.services.stop()
         self._functions.close()
         await self._store.close()
+
+    @property
+    def _started(self) -> Parts:
+        if self._parts is None:
+            raise ConflictError(
+                "engine_not_started", "the engine is not running", hint="use `async with engine:`, or await engine.start()"
+            )
+        return self._parts
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -123,7 +126,7 @@ class Engine:
     @property
     def node(self) -> Node:
         """The node, for those who look inside (statistics, live views)."""
-        return self._node
+        return self._started.node
 
     @property
     def store(self) -> Store:
@@ -151,7 +154,7 @@ class Engine:
                 self._environment.now(),
             )
         )
-        self._catalog.keep(stored)
+        self._started.catalog.keep(stored)
         return stored
 
     # Executions
@@ -195,12 +198,12 @@ class Engine:
         by: str,
         idempotency_key: str,
     ) -> Execution:
-        self._catalog.must_be_performable(known)
+        self._started.catalog.must_be_performable(known)
         if idempotency_key:
             earlier = await self._store.answer_of(f"start:{idempotency_key}")
             if earlier is not None:
                 return Execution(self, earlier.decode())
-        started = self._operations.begin(
+        started = self._started.operations.begin(
             known,
             raw(dict(params)) if params else _NO_INPUT,
             variables=_variables(known.plan.workflow, params, given=variables),
@@ -209,27 +212,27 @@ class Engine:
             by=by,
             mark=idempotency_key,
         )
-        return Execution(self, await self._operations.started(started, mark=idempotency_key))
+        return Execution(self, await self._started.operations.started(started, mark=idempotency_key))
 
     async def begin_many(self, workflow: Workflow | str | StoredWorkflow, params: list[Mapping[str, Json]]) -> list[Execution]:
         """Start one execution for each of the inputs, in as few commits as possible; all are durable when this returns."""
         known = await self._known(workflow)
-        self._catalog.must_be_performable(known)
+        self._started.catalog.must_be_performable(known)
         started: list[Started] = []
         for one in params:
             started.append(
-                self._operations.begin(known, raw(dict(one)), variables=_variables(known.plan.workflow, one, given=None))
+                self._started.operations.begin(known, raw(dict(one)), variables=_variables(known.plan.workflow, one, given=None))
             )
             if len(started) % self._settings.batch_cap == 0:
                 await asyncio.sleep(0)
-        return [Execution(self, await self._operations.started(one)) for one in started]
+        return [Execution(self, await self._started.operations.started(one)) for one in started]
 
     async def wait_for_instance(self, execution_id: str, *, timeout: float | None = None) -> Result:  # noqa: ASYNC109
         """Wait for the end of an execution, wherever it runs. ``TimeoutError`` after ``timeout`` seconds; it goes on then."""
         if timeout is None:
-            return await self._operations.wait(execution_id)
+            return await self._started.operations.wait(execution_id)
         async with asyncio.timeout(timeout):
-            return await self._operations.wait(execution_id)
+            return await self._started.operations.wait(execution_id)
 
     async def pause_instance(self, execution_id: str, *, path: str = "/", by: str = "", reason: str = "") -> None:
         """Start nothing new at or below ``path``; true when this returns."""
@@ -262,7 +265,7 @@ class Engine:
 
     async def adopt_instance(self, execution_id: str) -> None:
         """Go on here with an execution whose process is gone. ``ConflictError("owned_elsewhere")``: another one runs it."""
-        await self._operations.adopt(execution_id)
+        await self._started.operations.adopt(execution_id)
 
     async def get_instance(self, execution_id: str) -> Summary:
         """The execution's row as committed. ``NotFoundError``: there is none."""
@@ -272,14 +275,14 @@ class Engine:
         return found[0]
 
     async def _command(self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str = "") -> None:
-        await self._operations.command(execution_id, make, mark=mark)
+        await self._started.operations.command(execution_id, make, mark=mark)
 
     async def _known(self, workflow: Workflow | str | StoredWorkflow) -> KnownWorkflow:
         if isinstance(workflow, str):
-            return await self._catalog.known(workflow, "")
+            return await self._started.catalog.known(workflow, "")
         if isinstance(workflow, StoredWorkflow):
-            return self._catalog.keep(workflow)
-        return self._catalog.keep(await self.deploy(workflow))
+            return self._started.catalog.keep(workflow)
+        return self._started.catalog.keep(await self.deploy(workflow))
 
 
 _NO_INPUT = Raw(b"{}")

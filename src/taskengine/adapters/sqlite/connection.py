@@ -80,7 +80,7 @@ class SqliteSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     durability: Literal["full", "relaxed"] = "full"
     busy_timeout_ms: int = 5_000
-    cache_kib: int = 65_536
+    cache_kib: int = 16_384  # the page cache of the connection that writes
     log_pages: int = 4_000  # the write-ahead log is copied into the database when it has this many pages
     ballast_bytes: int = 1_048_576  # reserved beside the database, let go when the disk is full; 0: none
 
