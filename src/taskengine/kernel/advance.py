@@ -18,8 +18,8 @@ from taskengine.kernel.plan import Plan
 from taskengine.kernel.settle import settle
 from taskengine.kernel.state import Execution
 from taskengine.model.command import Admit, Command
-from taskengine.model.effect import Effect, Launch
-from taskengine.model.event import Event
+from taskengine.model.effect import Effect
+from taskengine.model.event import Event, TaskScheduled
 from taskengine.model.value import Instant
 
 __all__ = ["Turn", "advance", "fold"]
@@ -67,12 +67,11 @@ def _admit(state: Execution, command: Admit, at: Instant, turn: Turn) -> None:
         decided = admitted(state, at, has_slot=slots > 0, has_suspect_slot=suspect_slots > 0)
         if not decided:
             return
-        before = len(turn.effects)
         _fold(state, decided, turn)
-        for effect in turn.effects[before:]:
-            if isinstance(effect, Launch):
-                slots -= not effect.is_suspect
-                suspect_slots -= effect.is_suspect
+        begun = decided[0]
+        if isinstance(begun, TaskScheduled):
+            slots -= not begun.is_suspect
+            suspect_slots -= begun.is_suspect
         _settle(state, at, turn)
 
 

@@ -23,7 +23,7 @@ def scheduled(state: Execution, number: int, at: Instant, *, is_suspect: bool) -
     attempt = 1
     if task is not None and task.attempt > 0:
         attempt = task.attempt + 1
-    elif not step.input.is_constant:
+    elif not step.has_constant_input:
         try:
             given = raw(step.input.render(context(state, step.input_reads)))
         except (ExpressionError, LimitError) as error:

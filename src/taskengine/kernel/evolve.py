@@ -57,7 +57,7 @@ def apply(state: Execution, event: ev.Event, effects: list[Effect]) -> None:
     state.seq += 1
     state.at = event.at
     APPLY[type(event)](state, event, effects)
-    if state.timers.due or state.expires_at is not None or state.wake_at is not None:
+    if state.timers.due or state.wake_at != state.expires_at:
         due_at = state.due_at()
         if due_at != state.wake_at:
             state.wake_at = due_at

@@ -53,6 +53,7 @@ def _end(state: Execution, effects: list[Effect], status: Status, outcome: Outco
     state.status_at_end = status
     state.outcome = outcome
     state.finished_at = state.at
+    state.expires_at = None
     state.timers.clear()
     for number, task in state.live.items():
         if task.is_launched:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taskengine.kernel import graph
 from taskengine.kernel.join import OK, SKIPPED, UNHAPPY
+from taskengine.kernel.plan import StepPlan
 from taskengine.kernel.state import Execution, Task
 from taskengine.kernel.timing import Clock
 from taskengine.model import event as ev
@@ -34,7 +35,9 @@ __all__ = [
 def scheduled(state: Execution, event: ev.TaskScheduled, effects: list[Effect]) -> None:
     """The attempt is owed; its clocks begin."""
     number = event.task
-    graph.leave_queues(state, number)
+    (state.suspects if event.is_suspect else state.ready).discard(number)
+    if state.unjudged:  # its condition was found true before a crash
+        state.unjudged.pop(number, None)
     graph.enter(state, number, Phase.RUNNING)
     task = _live(state, number)
     if task.started_at is None:
@@ -78,17 +81,19 @@ def completed(state: Execution, event: ev.TaskCompleted, effects: list[Effect]) 
         graph.leave_queues(state, number)
     task = state.live.pop(number, None)
     if task is not None:
-        signal = task.signal
-        _leave(state, number, task, effects)
-        if signal:
-            _take_signal(state, signal)
-    state.timers.drop_all(number)
-    graph.enter(state, number, Phase.COMPLETED)
-    state.tally.pop(number, None)
+        if task.is_launched:
+            effects.append(Release(number, task.attempt))
+        if task.signal:
+            graph.stop_listening(state, number, task.signal)
+            _take_signal(state, task.signal)
     step = state.plan.steps[number]
+    if step.has_clocks or step.is_control:
+        state.timers.drop_all(number)
+    graph.enter(state, number, Phase.COMPLETED)
+    if state.tally:
+        state.tally.pop(number, None)
     _keep_output(state, number, event.output)
-    for read in step.reads:
-        _read(state, read)
+    _let_go_of_outputs(state, step)
     graph.settle_dependents(state, number, OK)
     if step.step.handles:
         graph.handle(state, number, step.dependencies)
@@ -96,24 +101,25 @@ def completed(state: Execution, event: ev.TaskCompleted, effects: list[Effect]) 
 
 def _keep_output(state: Execution, number: int, output: Raw) -> None:
     """Keep it while somebody may read it: steps that have not completed, or the execution's own output at its end."""
-    readers = state.plan.readers[number]
-    unread = 1 if number in state.plan.output_reads.tasks else 0
-    for reader in readers:
-        if state.phase[reader] != Phase.COMPLETED:
+    plan, phase = state.plan, state.phase
+    unread = 1 if number in plan.output_reads.tasks else 0
+    for reader in plan.readers[number]:
+        if phase[reader] != Phase.COMPLETED:
             unread += 1
     if unread:
         state.outputs[number] = output or NONE
         state.unread[number] = unread
 
 
-def _read(state: Execution, number: int) -> None:
-    unread = state.unread.get(number)
-    if unread is None:
-        return
-    if unread > 1:
-        state.unread[number] = unread - 1
-    else:
-        del state.unread[number], state.outputs[number]
+def _let_go_of_outputs(state: Execution, step: StepPlan) -> None:
+    """What a completed step has read it will not read again; an output that nobody else waits for is forgotten."""
+    unread = state.unread
+    for number in step.reads:
+        left = unread.get(number, 0)
+        if left > 1:
+            unread[number] = left - 1
+        elif left:
+            del unread[number], state.outputs[number]
 
 
 def _take_signal(state: Execution, name: str) -> None:

@@ -29,7 +29,6 @@ __all__ = [
     "reopen",
     "settle_dependents",
     "start_clock",
-    "start_queue_clock",
     "stop_listening",
     "tally_of",
 ]
@@ -133,31 +132,21 @@ def count_failure(state: Execution, number: int, sign: int) -> None:
 def make_ready(state: Execution, number: int) -> None:
     """A task may begin its next attempt as soon as it is its turn; from now on its queue timeout runs."""
     enter(state, number, Phase.READY)
-    start_queue_clock(state, number)
-    enqueue(state, number)
-
-
-def start_queue_clock(state: Execution, number: int) -> None:
-    """How long a ready task may wait for a slot; control steps take none."""
     step = state.plan.steps[number]
     if step.has_clocks and step.step.queue_timeout_ms is not None and not step.is_control:
         start_clock(state, number, Clock.QUEUE, state.at + step.step.queue_timeout_ms)
+    enqueue(state, number)
 
 
 def enqueue(state: Execution, number: int) -> None:
     """Put a ready task where it is looked for next: to be judged by its condition, or to be admitted. Held ones nowhere."""
-    if state.paused and state.is_held(number):
-        return
     step = state.plan.steps[number]
-    if step.is_control:
-        state.unjudged[number] = None
+    if state.paused and step.path in state.paused:
         return
-    if step.when is not None:
-        task = state.live.get(number)
-        if task is None or task.attempt == 0:
-            state.unjudged[number] = None
-            return
-    admit_later(state, step)
+    if step.is_control or (step.when is not None and not (number in state.live and state.live[number].attempt)):
+        state.unjudged[number] = None
+    else:
+        admit_later(state, step)
 
 
 def admit_later(state: Execution, step: StepPlan) -> None:
@@ -171,9 +160,12 @@ def admit_later(state: Execution, step: StepPlan) -> None:
 def leave_queues(state: Execution, number: int) -> None:
     """Take a task out of every queue: it has begun, ended, or is held."""
     state.ready.discard(number)
-    state.suspects.discard(number)
-    state.unjudged.pop(number, None)
-    state.skips.pop(number, None)
+    if state.suspects:
+        state.suspects.discard(number)
+    if state.unjudged:
+        state.unjudged.pop(number, None)
+    if state.skips:
+        state.skips.pop(number, None)
 
 
 def listen(state: Execution, number: int, signal: str) -> None:

@@ -189,5 +189,5 @@ def _clocks(state: Execution) -> Iterator[str]:
         yield "the clock of a task that is not paused stands still"
     if state.due_at() != state.wake_at:
         yield f"wake_at is {state.wake_at}, not {state.due_at()}"
-    if (state.expires_at is None) != (state.plan.workflow.limits.timeout_ms is None):
+    if (state.expires_at is None) != (state.plan.workflow.limits.timeout_ms is None or state.is_finished):
         yield f"it expires at {state.expires_at}"

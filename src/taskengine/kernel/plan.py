@@ -42,6 +42,7 @@ class StepPlan(msgspec.Struct, frozen=True):
     when_reads: Reading
     input: Template
     input_reads: Reading
+    has_constant_input: bool
     constant_input: Raw  # what ``input`` gives when it holds no expression, else ABSENT
     output: Template | None
     output_reads: Reading
@@ -151,6 +152,7 @@ def _plan(number: int, step: Step, by_id: dict[str, int], dependents: tuple[int,
         when_reads=when_reads,
         input=inputs,
         input_reads=input_reads,
+        has_constant_input=inputs.is_constant,
         constant_input=raw(inputs.render(b"{}")) if inputs.is_constant and value else ABSENT,
         output=output,
         output_reads=output_reads,

@@ -36,16 +36,21 @@ def settle(state: Execution, at: Instant) -> Sequence[ev.Event]:
     """The next events that need no command; empty when the state is at rest."""
     if state.status_at_end is not None or not state.seq:
         return ()
-    if state.expires_at is not None and at >= state.expires_at:
+    is_due = state.wake_at is not None and at >= state.wake_at
+    if is_due and state.expires_at is not None and at >= state.expires_at:
         return (_cancelled(state, at) if state.is_cancelling else ev.ExecutionTimedOut(at=at),)
-    if state.is_cancelling:
-        return _elapse(state, at) if state.counts[Phase.RUNNING] else (_cancelled(state, at),)
-    if state.pause_started_at is None:
+    if state.pause_started_at is None and not state.is_cancelling and (state.skips or state.unjudged or state.matchable):
         following = _go_on(state, at)
         if following:
             return following
+    if is_due:
+        return _elapse(state, at)
     counts = state.counts
-    if counts[Phase.RUNNING] or counts[Phase.PENDING] or counts[Phase.READY] or counts[Phase.WAITING] or counts[Phase.RETRYING]:
+    if counts[Phase.RUNNING]:
+        return ()
+    if state.is_cancelling:
+        return (_cancelled(state, at),)
+    if counts[Phase.PENDING] or counts[Phase.READY] or counts[Phase.WAITING] or counts[Phase.RETRYING]:
         return ()
     return _finish(state, at)
 
@@ -61,9 +66,7 @@ def _go_on(state: Execution, at: Instant) -> Sequence[ev.Event]:
         judged = _judge(state, next(iter(state.unjudged)), at)
         if judged:
             return judged
-    if state.matchable:
-        return _take_signal(state, next(iter(state.matchable)), at)
-    return _elapse(state, at) if state.timers.due else ()
+    return _take_signal(state, next(iter(state.matchable)), at) if state.matchable else ()
 
 
 # ── conditions, and steps that the kernel performs ───────────────────────────────────────────────────────────────────
@@ -132,10 +135,9 @@ def _take_signal(state: Execution, name: str, at: Instant) -> Sequence[ev.Event]
 
 
 def _elapse(state: Execution, at: Instant) -> Sequence[ev.Event]:
-    """The first clock that has run out, and what follows from it."""
+    """The first clock, which has run out, and what follows from it."""
     first = state.timers.first()
-    if first is None or first[0] > state.own_time(at):
-        return ()
+    assert first is not None, "wake_at is a task's"
     _, number, clock = first
     task = state.live.get(number)
     attempt = task.attempt if task is not None else 0

@@ -69,21 +69,20 @@ class ReadyQueue:
 
     def add(self, number: int, priority: int) -> None:
         """Put a task in; a task is in at most once."""
-        if number in self._members:
-            return
-        self._members[number] = -priority
-        heapq.heappush(self._heap, (-priority, number))
-        if len(self._heap) > _STALE_ENTRIES + 4 * len(self._members):
-            self._heap = [(key, member) for member, key in self._members.items()]
-            heapq.heapify(self._heap)
+        if number not in self._members:
+            self._members[number] = -priority
+            heapq.heappush(self._heap, (-priority, number))
 
     def discard(self, number: int) -> None:
         """Take a task out, if it is in."""
-        if self._members.pop(number, None) is None:
-            return
         heap, members = self._heap, self._members
+        if members.pop(number, None) is None:
+            return
         while heap and heap[0][1] not in members:
             heapq.heappop(heap)
+        if heap and len(heap) > _STALE_ENTRIES + 4 * len(members):
+            self._heap = [(key, member) for member, key in members.items()]
+            heapq.heapify(self._heap)
 
     def first(self) -> tuple[int, int] | None:
         """(priority, task) of the most urgent one."""
@@ -161,7 +160,7 @@ class Execution:
         self.input: Raw = ABSENT
         self.variables: dict[str, Raw] = {}
         self.started_at: Instant | None = None
-        self.expires_at: Instant | None = None  # of the execution's own timeout, which a retry begins anew
+        self.expires_at: Instant | None = None  # when its own timeout ends it; a retry begins that anew
         self.finished_at: Instant | None = None
         self.status_at_end: Status | None = None
         self.outcome: Outcome | None = None
@@ -251,8 +250,6 @@ class Execution:
 
     def due_at(self) -> Instant | None:
         """When time alone makes something happen."""
-        if self.status_at_end is not None:
-            return None
         first = self.timers.first() if self.timers.due and self.pause_started_at is None else None
         if first is None:
             return self.expires_at
