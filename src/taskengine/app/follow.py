@@ -70,8 +70,8 @@ class Follower:
 
 
 def past(state: Execution, number: int, *, ended: Past | None) -> Past:
-    """What is known of a task: how it ended when it has, else what it is at."""
+    """What is known of a task: how it ended when it has, else what it is at. The execution's end ends what was open."""
     if ended is not None and Phase(state.phase[number]) in SETTLED:
         return ended
     live = state.live.get(number)
-    return Past(0, None, None) if live is None else Past(live.attempt, live.started_at, None)
+    return Past(0, None, None) if live is None else Past(live.attempt, live.started_at, state.finished_at)

@@ -111,7 +111,8 @@ class Inspector:
         """The execution that a person means, with every task."""
         summary, state = await self.state((await self.find(word)).execution_id)
         rows = {row.task: row for row in await self._store.tasks(summary.execution_id)}
-        return Whole(summary, state=state, rows=rows, now=self.now())
+        is_attended = state.is_finished or await self.is_attended(summary)
+        return Whole(summary, state=state, rows=rows, now=self.now(), is_attended=is_attended)
 
     async def task(self, word: str, path: str) -> WireTaskDetail:
         """One task of it, with its story. ``NotFoundError("unknown_path")``: paths look like ``/load/``."""
@@ -129,9 +130,8 @@ class Inspector:
             story=[WireLine(line.seq, iso_instant(line.at), line.text) for line in story(state, history, path)],
         )
 
-    async def is_attended(self, execution_id: str, *, besides: str) -> bool:
-        """Whether some living node besides this one may be at it: it owns it, or there is one that may take it up."""
-        summary = (await self._store.load((execution_id,)))[0].summary
+    async def is_attended(self, summary: Summary, *, besides: str = "") -> bool:
+        """Whether a living node (but ``besides``) owns the execution, or is there to take it up when nobody owns it."""
         dead = await self._store.dead_nodes(besides)
         if summary.owner:
             return summary.owner not in dead
@@ -157,9 +157,10 @@ class Inspector:
 
 
 class Whole:
-    """One execution at one moment: its row, its state, and what is known of every task."""
+    """One execution at one moment: its row, its state, what is known of every task, and whether a living process is at it."""
 
-    def __init__(self, summary: Summary, *, state: Execution, rows: Mapping[int, TaskRow], now: Instant) -> None:
+    def __init__(self, summary: Summary, *, state: Execution, rows: Mapping[int, TaskRow], now: Instant, is_attended: bool) -> None:
+        self.is_attended = is_attended
         self.state = state
         self.now = now
         self.view = execution_view(summary, state)

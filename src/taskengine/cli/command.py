@@ -99,7 +99,8 @@ class LazyGroup(click.Group):
         if cmd_name not in self._lazy:
             return None
         module, _, attribute = self._lazy[cmd_name][0].partition(":")
-        return getattr(import_module(module), attribute)
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Names and short helps, without importing any of them."""
@@ -136,7 +137,8 @@ def _count(ctx: click.Context, _: click.Parameter, value: int) -> None:
 
 def verbosity(ctx: click.Context | None = None) -> int:
     """How many times ``-v`` was given, before or after the command's name."""
-    return (ctx or click.get_current_context()).meta.get(_VERBOSITY, 0)
+    found: int = (ctx or click.get_current_context()).meta.get(_VERBOSITY, 0)
+    return found
 
 
 def database_option(command: F) -> F:

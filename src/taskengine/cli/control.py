@@ -129,7 +129,7 @@ def _payload(data: str) -> Json:
 def _give(execution: str, act: Act, *, database: Database, output: str, done: str) -> None:
     """Find the execution, act, and show what came of it."""
     from taskengine.app.engine import Engine
-    from taskengine.app.inspect import Inspector
+    from taskengine.app.inspect import Inspector, execution_view
     from taskengine.cli.database import must_exist
     from taskengine.cli.loop import in_loop, log_to_stderr
     from taskengine.runtime.settings import NodeSettings
@@ -143,8 +143,9 @@ def _give(execution: str, act: Act, *, database: Database, output: str, done: st
             inspector = Inspector(engine.store, engine.node.environment)
             execution_id = (await inspector.find(execution)).execution_id
             await act(engine, execution_id)
-            is_attended = await inspector.is_attended(execution_id, besides=engine.node.node_id)
-            return (await inspector.whole(execution_id)).view, is_attended
+            summary, state = await inspector.state(execution_id)
+            is_attended = await inspector.is_attended(summary, besides=engine.node.node_id)
+            return execution_view(summary, state), is_attended
 
     view, is_attended = in_loop(give)
     _show(view, database=database, output=output, done=done, is_attended=is_attended)
@@ -163,6 +164,5 @@ def _show(view: Any, *, database: Database, output: str, done: str, is_attended:
     else:
         click.echo(f"{view.id} {done}")
     if not is_attended and Status(view.status) not in TERMINAL | {Status.PAUSED}:
-        resume = database.command(f"run FILE --resume {view.id}")
-        note(f"no process has it now; give its document to go on: {resume}")
+        note(f"no process runs it: {database.command(f'run FILE --resume {view.id}')} goes on with it")
     note(f"{style.styled('next:', 'hint')} {database.command(f'instance status {view.id}')}")

@@ -48,9 +48,11 @@ def show_ending(ending: Ending, *, order: Order, output: str) -> None:
 def _outcome(ending: Ending, *, style: Look) -> str:
     execution = ending.execution
     done = f"{execution.progress.completed:,}/{execution.progress.total:,} steps"
+    if ending.skipped:
+        done += f", {ending.skipped:,} skipped"
     if ending.stopped_by:
         why = "timed out" if ending.stopped_by == "timeout" else "interrupted"
-        return f"{style.status('paused', word=why)}  {execution.workflow_name} {execution.id}  {done} done, nothing is lost"
+        return f"{style.status('paused', word=why)}  {execution.workflow_name} {execution.id}  {done}; nothing is lost"
     outcome = f" ({execution.outcome})" if execution.outcome else ""
     took = f" in {execution.duration}" if execution.duration else ""
     return f"{style.status(execution.status)}{outcome}  {execution.workflow_name} {execution.id}  {done}{took}"
@@ -75,12 +77,12 @@ def _text(value: str | msgspec.UnsetType | None) -> str:
 
 
 def _next(ending: Ending, *, order: Order) -> list[tuple[str, str]]:
-    execution, database, file = ending.execution, order.database, shlex.quote(order.file)
+    execution = ending.execution
     if ending.stopped_by:
-        return [("go on", database.command(f"run {file} --resume {execution.id}"))]
+        return [("go on", order.resume_command(execution.id))]
     if execution.status == Status.COMPLETED:
-        return [("next", database.command(f"instance status {execution.id}"))]
-    return [("see why", _status(ending, order=order)), ("try again", _again(execution, order=order, file=file))]
+        return [("next", order.database.command(f"instance status {execution.id}"))]
+    return [("see why", _status(ending, order=order)), ("try again", _again(execution, order=order))]
 
 
 def _status(ending: Ending, *, order: Order) -> str:
@@ -88,6 +90,5 @@ def _status(ending: Ending, *, order: Order) -> str:
     return order.database.command(f"instance status {ending.execution.id}{task}")
 
 
-def _again(execution: WireExecution, *, order: Order, file: str) -> str:
-    retry = order.database.command(f"instance retry {execution.id}")
-    return f"{retry} && {order.database.command(f'run {file} --resume {execution.id}')}"
+def _again(execution: WireExecution, *, order: Order) -> str:
+    return f"{order.database.command(f'instance retry {execution.id}')} && {order.resume_command(execution.id)}"

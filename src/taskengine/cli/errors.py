@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -24,12 +24,13 @@ _TRACEBACKS_FROM: Final = 2  # -vv
 def report_error(error: TaskEngineError, *, output: str, verbosity: int) -> None:
     """Write an error to stderr in the form that was asked for."""
     if output == "json":
+        findings: Any = error.facts.get("findings")
         document = {
-            "code": error.code,
+            "code": findings[0].code if findings else error.code,
             "name": error.name,
             "message": error.message,
             "hint": error.hint,
-            "details": {name: fact for name, fact in error.facts.items() if not name.startswith("_")},
+            "details": error.facts,
         }
         sys.stderr.write(msgspec.json.encode({"error": document}, enc_hook=str).decode() + "\n")
     else:

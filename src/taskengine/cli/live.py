@@ -21,6 +21,7 @@ __all__ = ["LiveView"]
 FOLDED_ABOVE: Final = 20  # tasks; more of them are counted, and only those that need attention have a line
 _BAR: Final = 16
 _NAME: Final = 8  # columns that the workflow's name has at least
+_SHORT_ID: Final = 8
 _NOTE: Final = 4  # columns below which a note says nothing
 _REPAINT_MS: Final = 1_000  # the clock in the header goes on when nothing else does
 
@@ -74,12 +75,16 @@ def _header(state: Execution, *, now: Instant, style: Look, width: int) -> str:
     seconds = max(0, (now if state.finished_at is None else state.finished_at) - started_at) // 1_000
     minutes, seconds = divmod(seconds, 60)
     clock = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-    name = visible(state.plan.workflow.name)
+    name, execution_id = visible(state.plan.workflow.name), state.execution_id
     tail = f"  {_bar(state, style)} {progress(state)}"
-    fixed = cells(f"  {state.execution_id}  {style.mark(status)} {status}  {clock}")
-    tail = tail if fixed + cells(tail) + _NAME < width else f"  {progress(state)}"
-    name = style.crop(name, max(_NAME, width - 1 - fixed - cells(tail)))
-    return f"{style.styled(name, 'bold')}  {state.execution_id}  {style.status(status)}  {clock}{tail}"
+    fixed = cells(f"    {style.mark(status)} {status}  {clock}  {tail}") + _NAME
+    if fixed + len(execution_id) > width:
+        tail = f"  {progress(state)}"
+        fixed = cells(f"    {style.mark(status)} {status}  {clock}  {tail}") + _NAME
+    if fixed + len(execution_id) > width:
+        execution_id = execution_id[-_SHORT_ID:]  # enough of it to name the execution in a command
+    name = style.crop(name, max(_NAME, width - fixed - len(execution_id) + _NAME))
+    return f"{style.styled(name, 'bold')}  {execution_id}  {style.status(status)}  {clock}{tail}"
 
 
 def _bar(state: Execution, style: Look) -> str:

@@ -121,7 +121,7 @@ def status(*, execution: str, task: str, is_all: bool, database: Database, outpu
         return
     found = _looked_at(database, lambda inspector: inspector.whole(execution))
     if output == "table":
-        _print(tables.execution_lines(found, is_all=is_all))
+        _print(tables.execution_lines(found, database=database, is_all=is_all))
     elif output == "name":
         _print([found.view.id])
     else:

@@ -41,15 +41,22 @@ class Interrupts:
     """Ctrl-C and SIGTERM: the first one is ``asked``, the second ends the process at once. What is written stays written."""
 
     def __init__(self) -> None:
+        self.last_words = ""
         loop = asyncio.get_running_loop()
         self.asked: asyncio.Future[None] = loop.create_future()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._come)
 
-    def _come(self) -> None:
+    def ask(self) -> None:
+        """As if the first one had come: whoever is stopping already stops at once when a person asks for it."""
         if not self.asked.done():
             self.asked.set_result(None)
+
+    def _come(self) -> None:
+        if not self.asked.done():
+            self.ask()
             return
+        sys.stderr.write(self.last_words)
         sys.stderr.flush()
         os._exit(Exit.INTERRUPTED)
 
@@ -76,6 +83,6 @@ def log_to_stderr(verbosity: int) -> None:
     target = _Stderr()
     target.setFormatter(_Fields())
     logger = logging.getLogger("taskengine")
-    logger.addHandler(target)
+    logger.handlers = [target]
     logger.propagate = False
     logger.setLevel(_LEVELS[min(verbosity, len(_LEVELS) - 1)])

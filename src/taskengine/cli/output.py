@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Final
 
 import click
@@ -30,5 +31,6 @@ def emit_line(document: object) -> None:
 
 
 def note(text: str) -> None:
-    """A line for people, on stderr."""
-    click.echo(text, file=sys.stderr)
+    """A line for people, on stderr. Whoever is gone misses it; nothing else depends on it."""
+    with suppress(BrokenPipeError):
+        click.echo(text, file=sys.stderr)

@@ -6,9 +6,10 @@ The node recovers nothing: what else lies unfinished in the database stays where
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from contextlib import redirect_stdout
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -22,6 +23,7 @@ from taskengine.cli.output import note
 from taskengine.cli.terminal import look
 from taskengine.define.phrase import numbered, quoted
 from taskengine.errors import ConflictError, NotFoundError, StorageError
+from taskengine.model.duration import format_duration
 from taskengine.model.status import TERMINAL, Phase, Status
 from taskengine.model.value import Json
 from taskengine.model.workflow import Workflow
@@ -32,7 +34,6 @@ from taskengine.wire.execution import WireExecution, WireTask
 __all__ = ["Ending", "Order", "perform"]
 
 _LOOK_EVERY_S: Final = 0.1
-_GRACE_S: Final = NodeSettings().stop_grace_ms // 1_000
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +46,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Json]
     resume: str  # an execution, NEWEST, or empty to start one
     is_watched: bool
-    timeout_s: float | None
+    timeout_ms: int | None
+    grace_ms: int
     by: str
+
+    def resume_command(self, execution_id: str) -> str:
+        """The command that goes on with the execution, ready to paste."""
+        return self.database.command(f"run {shlex.quote(self.file)} --resume {execution_id}")
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,18 +60,20 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
     execution: WireExecution
     failed: list[WireTask]
+    skipped: int
     stopped_by: str = ""
 
 
 async def perform(order: Order) -> Ending:
     """Start or go on, follow, stop. Raises the engine's named errors."""
     interrupts = Interrupts()
-    engine = Engine(order.database.path, settings=NodeSettings(recovers=False))
+    engine = Engine(order.database.path, settings=NodeSettings(recovers=False, stop_grace_ms=order.grace_ms))
     # What the workflow's functions print is not this command's data.
     with redirect_stdout(sys.stderr):
         async with engine:
             inspector = Inspector(engine.store, engine.node.environment)
             execution_id, after = await (_resumed if order.resume else _started)(engine, inspector, order=order)
+            interrupts.last_words = f"\ngo on: {order.resume_command(execution_id)}\n"
             follower = await inspector.follower(execution_id)
             stopped_by = await _watched(engine, follower, order=order, interrupts=interrupts, after=after)
             if not stopped_by:
@@ -81,9 +89,8 @@ async def _started(engine: Engine, inspector: Inspector, *, order: Order) -> tup
     stored = await engine.deploy(order.workflow, source=order.folder)
     execution = await engine.execute_workflow(stored, params=order.params, by=order.by)
     if left and order.is_watched:
-        what = f"{numbered(left, 'earlier execution')} of {order.workflow.name} unfinished here"
-        resume = order.database.command(f"run {order.file} --resume ID")
-        note(f"{what}; go on with one: {resume}")
+        what = f"{numbered(left, 'earlier execution')} of {order.workflow.name} left unfinished"
+        note(f"{what}; to go on with one: {order.resume_command('ID')}")
     return execution.id, 0
 
 
@@ -130,14 +137,15 @@ async def _unfinished(inspector: Inspector, *, order: Order) -> Summary:
 async def _watched(engine: Engine, follower: Follower, *, order: Order, interrupts: Interrupts, after: int) -> str:
     """Show how it goes on until it ends (an empty text), or say why this process stops before."""
     loop = asyncio.get_running_loop()
-    give_up_at = None if order.timeout_s is None else loop.time() + order.timeout_s
+    give_up_at = None if order.timeout_ms is None else loop.time() + order.timeout_ms / 1_000
     ended = loop.create_task(engine.wait_for_instance(follower.state.execution_id), name="taskengine-cli-wait")
     view = _view(order, after=after)
     stopped_by = ""
     try:
         while not stopped_by:
             pause = _LOOK_EVERY_S if give_up_at is None else max(0.0, min(_LOOK_EVERY_S, give_up_at - loop.time()))
-            await asyncio.wait({ended, interrupts.asked}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            waited: set[asyncio.Future[Any]] = {ended, interrupts.asked}
+            await asyncio.wait(waited, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             is_over = ended.done()
             await _show(view, follower, engine=engine)
             if is_over:
@@ -146,11 +154,13 @@ async def _watched(engine: Engine, follower: Follower, *, order: Order, interrup
                 stopped_by = "interrupt"
             elif give_up_at is not None and loop.time() >= give_up_at:
                 stopped_by = "timeout"
+                interrupts.ask()
     finally:
         ended.cancel()
         view.close()
     if stopped_by and follower.state.counts[Phase.RUNNING]:
-        note(f"stopping: what runs may finish within {_GRACE_S} s; Ctrl-C again stops at once")
+        again = " again" if stopped_by == "interrupt" else ""
+        note(f"stopping: what runs may finish within {format_duration(order.grace_ms)}; Ctrl-C{again} stops at once")
     return stopped_by
 
 
@@ -178,4 +188,4 @@ def _view(order: Order, *, after: int) -> View:
 async def _ending(inspector: Inspector, execution_id: str) -> Ending:
     whole = await inspector.whole(execution_id)
     failed = [task for task in whole.tasks if task.status == Status.FAILED] if whole.state.failures else []
-    return Ending(execution=whole.view, failed=failed)
+    return Ending(execution=whole.view, failed=failed, skipped=whole.state.counts[Phase.SKIPPED])

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from taskengine.app.follow import Past
 from taskengine.kernel.state import Execution
 from taskengine.kernel.story import why
+from taskengine.kernel.timing import Clock
 from taskengine.model.duration import format_duration
 from taskengine.model.status import Phase, Status
 from taskengine.model.value import Instant
@@ -17,7 +18,6 @@ __all__ = ["Row", "counted", "progress", "rounded", "rows"]
 # Of many tasks these are shown one by one, in this order when not even they have room.
 _NOTEWORTHY: Final = (Phase.FAILED, Phase.RETRYING, Phase.RUNNING, Phase.WAITING)
 _A_SECOND: Final = 1_000
-_NOTES: Final = {Phase.PENDING, Phase.READY, Phase.WAITING, Phase.RETRYING}
 
 
 class Row(NamedTuple):
@@ -57,20 +57,26 @@ def _row(state: Execution, number: int, *, past: Past, now: Instant) -> Row:
         status=status.value,
         attempt=past.attempt,
         duration="" if duration_ms is None else rounded(duration_ms),
-        note=_note(state, number),
+        note=_note(state, number, now=now),
     )
 
 
-def _note(state: Execution, number: int) -> str:
+def _note(state: Execution, number: int, *, now: Instant) -> str:
     """Why it is not done yet, or what went wrong."""
     phase, live = Phase(state.phase[number]), state.live.get(number)
-    if phase is Phase.FAILED and live is not None and live.error is not None:
-        return f"{live.error.type}: {live.error.message}".rstrip(": ")
-    if phase is Phase.RUNNING and live is not None and live.error is not None and live.attempt > 1:
-        return f"attempt {live.attempt} after {live.error.type}: {live.error.message}".rstrip(": ")
-    if phase in _NOTES and not state.is_finished:
-        return why(state, state.plan.steps[number].path).removesuffix(" (join all_success)")
-    return ""
+    error = f"{live.error.type}: {live.error.message}".rstrip(": ") if live is not None and live.error is not None else ""
+    due_at = state.timers.due.get((number, Clock.RETRY))
+    match phase:
+        case Phase.FAILED:
+            return error
+        case Phase.RUNNING if error and live is not None:
+            return f"attempt {live.attempt} after {error}"
+        case Phase.RETRYING if due_at is not None and not state.is_paused and error:
+            return f"again in {rounded(max(0, due_at - state.own_time(now)))} after {error}"
+        case Phase.PENDING | Phase.READY | Phase.WAITING | Phase.RETRYING if not state.is_finished:
+            return why(state, state.plan.steps[number].path).removesuffix(" (join all_success)")
+        case _:
+            return ""
 
 
 def rounded(duration_ms: int) -> str:

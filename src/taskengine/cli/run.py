@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
-def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+def _milliseconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
     if value is None:
         return None
     from taskengine.model.duration import parse_duration_ms
 
     try:
-        return parse_duration_ms(float(value) if value.replace(".", "", 1).isdecimal() else value) / 1000
+        return parse_duration_ms(float(value) if value.replace(".", "", 1).isdecimal() else value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -61,7 +61,15 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
     show_default=True,
     help="Show progress on stderr: live on a terminal, lines in a pipe.",
 )
-@click.option("--timeout", metavar="DURATION", callback=_seconds, help="Stop after so long (30s, 10m); --resume goes on.")
+@click.option("--timeout", metavar="DURATION", callback=_milliseconds, help="Stop after so long (30s, 10m); --resume goes on.")
+@click.option(
+    "--grace",
+    metavar="DURATION",
+    default="5s",
+    show_default=True,
+    callback=_milliseconds,
+    help="How long a stop lets running attempts finish before they are given back.",
+)
 @by_option
 @database_option
 @output_option("table", "json", "yaml", "name", text="table: the output; json, yaml: the execution; name: its id.")
@@ -71,7 +79,8 @@ def run(
     given: tuple[str, ...],
     resume: str | None,
     is_watched: bool,
-    timeout: float | None,
+    timeout: int | None,
+    grace: int,
     by: str,
     database: Database,
     output: str,
@@ -102,7 +111,8 @@ def run(
             params=params,
             resume=resume or "",
             is_watched=is_watched,
-            timeout_s=timeout,
+            timeout_ms=timeout,
+            grace_ms=grace,
             by=by,
         ),
         output=output,
@@ -127,12 +137,15 @@ def _checked(file: str, *, output: str) -> Workflow:
 
 
 def _finish(order: Order, *, output: str) -> None:
+    from taskengine.cli.ending import exit_of, show_ending
+    from taskengine.cli.errors import silence
     from taskengine.cli.loop import in_fast_loop, log_to_stderr
     from taskengine.cli.perform import perform
 
     log_to_stderr(verbosity())
     ending = in_fast_loop(lambda: perform(order))
-    from taskengine.cli.ending import exit_of, show_ending
-
-    show_ending(ending, order=order, output=output)
+    try:
+        show_ending(ending, order=order, output=output)
+    except BrokenPipeError:
+        silence()
     click.get_current_context().exit(exit_of(ending))

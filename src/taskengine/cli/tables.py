@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from taskengine.app.inspect import Whole
+from taskengine.cli.command import Database
 from taskengine.cli.rows import Row, counted, progress, rounded, rows
 from taskengine.cli.terminal import Look, cells, look, table, width_of
 from taskengine.define.phrase import visible
@@ -46,7 +47,7 @@ def executions_table(executions: Sequence[WireExecution], *, now: Instant) -> li
     return table(heads, lines, right=frozenset({4, 6}))
 
 
-def execution_lines(whole: Whole, *, is_all: bool) -> list[str]:
+def execution_lines(whole: Whole, *, database: Database, is_all: bool) -> list[str]:
     """The header, the progress, and a line for each task."""
     style, view, state = look(sys.stdout), whole.view, whole.state
     outcome = f" ({view.outcome})" if view.outcome else ""
@@ -60,6 +61,8 @@ def execution_lines(whole: Whole, *, is_all: bool) -> list[str]:
     lines.append(f"Progress: {progress(state)}  {counted(state)}" if state.plan.size else "Progress: no tasks")
     if isinstance(view.error_code, str):
         lines.append(f"Error: {view.error_code}: {visible(str(view.error_message or ''))}".rstrip(": "))
+    if not whole.is_attended:
+        lines.append(f"No process runs it: {database.command(f'run FILE --resume {view.id}')} goes on with it")
     room = _EVERYTHING if is_all or not style.is_terminal else _TASKS_SHOWN
     shown, is_folded = rows(state, past=whole.past, now=whole.now, room=room)
     lines += ["", *_task_table(shown, style=style)] if shown else []
