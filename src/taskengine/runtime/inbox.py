@@ -21,7 +21,14 @@ __all__ = ["InboxService"]
 _log: Final = logging.getLogger("taskengine.inbox")
 _PAGE: Final = 200
 _ASK_EVERY_S: Final = 0.02
-_decode_command: Final = msgspec.json.Decoder(Command).decode
+
+
+class _Letter(msgspec.Struct, frozen=True, omit_defaults=True):
+    command: Command
+    mark: str = ""  # of the deduplication, the same whichever way the command goes
+
+
+_decode_letter: Final = msgspec.json.Decoder(_Letter).decode
 
 
 class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -47,13 +54,13 @@ class InboxService:
         self._timeout_ms = answer_timeout_ms
         self._busy: set[int] = set()  # messages being applied
 
-    async def forward(self, execution_id: str, command: Command) -> None:
+    async def forward(self, execution_id: str, command: Command, *, mark: str = "") -> None:
         """Send a command to the owner and wait for its answer. Raises what the owner refused with.
 
         ``ConflictError("owner_silent")`` when no answer came in time: the command stays in the inbox and may still be applied.
         """
         node = self._node
-        message_id = await node.store.send(execution_id, encode(command), now=node.environment.now())
+        message_id = await node.store.send(execution_id, encode(_Letter(command, mark)), now=node.environment.now())
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._timeout_ms / 1000
         while loop.time() < give_up_at:
@@ -70,38 +77,45 @@ class InboxService:
             hint="the command is kept and will be applied when it does",
         )
 
-    async def receive(self, operations: Operations) -> None:
-        """Apply what has come, in order. A command that is refused is answered with the refusal."""
+    async def receive(self, operations: Operations) -> bool:
+        """Apply what has come, in order. A command that is refused is answered with the refusal.
+
+        True: others took an execution away in between, and its message may be for this node again; look once more.
+        """
         node = self._node
+        is_left = False
         after = 0
         while messages := await node.store.pending(node.node_id, after=after, limit=_PAGE):
             for message in messages:
-                await self._apply(operations, message)
+                is_left |= not await self._apply(operations, message)
             after = messages[-1].message_id
+        return is_left
 
-    async def _apply(self, operations: Operations, message: Message) -> None:
+    async def _apply(self, operations: Operations, message: Message) -> bool:
+        """False when it has to come again."""
         node, execution_id = self._node, message.execution_id
         if message.message_id in self._busy or not (execution_id in node.residents or node.may_bring_in(execution_id)):
-            return
+            return True
         try:
-            command = _decode_command(message.body)
+            letter = _decode_letter(message.body)
         except msgspec.DecodeError as error:
             await self._refuse(message, StorageError("unreadable_command", f"the command cannot be read: {error}"))
-            return
+            return True
         self._busy.add(message.message_id)
         try:
-            resident = await self._residency.resident(message.execution_id)
-            if resident is None:
-                raise NotFoundError("execution_not_found", f"there is no execution {message.execution_id}")
-            verdict = await operations.answer_message(resident, command, answer=InboxAnswer(message.message_id, _APPLIED))
-            if verdict is not Verdict.COMMITTED:
-                _log.info("message.again", extra={"message_id": message.message_id})  # it is still there and comes again
+            answer = InboxAnswer(message.message_id, _APPLIED)
+            verdict = await operations.answer_message(execution_id, letter.command, mark=letter.mark, answer=answer)
+            if verdict is Verdict.DUPLICATE:
+                await node.store.reply([answer])
+            elif verdict is Verdict.CONFLICT:
+                node.has_news = True  # it is still there, for whoever owns the execution now
         except Elsewhere:
             _log.debug("message.elsewhere", extra={"message_id": message.message_id})
         except TaskEngineError as error:
             await self._refuse(message, error)
         finally:
             self._busy.discard(message.message_id)
+        return True
 
     async def _refuse(self, message: Message, error: TaskEngineError) -> None:
         answer = _Answer(error=type(error).__name__, name=error.name, message=error.message, hint=error.hint)

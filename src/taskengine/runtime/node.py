@@ -61,7 +61,9 @@ class Node:
         self.commit = GroupCommit(store, environment, cap=settings.batch_cap, build=self._build, settled=self._settled)
         self.on_parked: Callable[[Resident], None] = lambda _: None
         self.on_finished: Callable[[Resident], None] = lambda _: None
+        self.on_lost: Callable[[str], None] = lambda _: None  # a state was dropped; the store may still say that it is ours
         self.on_events: Callable[[Resident, Sequence[ev.Event]], None] | None = None
+        self.has_news = True  # others may have left something for us that was not looked at yet
         self.is_closed = False  # reports are dropped from here on: the attempts were given back
         self.admission.is_closed = not settings.can_run
 
@@ -255,7 +257,9 @@ class Node:
                 if pending.effects:
                     self._perform(resident, pending.effects)
             else:
-                self.drop(resident, verdict)
+                if not resident.is_dropped:
+                    self.drop(resident, verdict)
+                    self.on_lost(resident.execution_id)
                 for effect in pending.effects:
                     if isinstance(effect, Launch):
                         self.admission.release(is_suspect=effect.is_suspect)
@@ -317,7 +321,7 @@ class Node:
     def _launch(self, resident: Resident, effect: Launch) -> None:
         number, state = effect.task, resident.state
         live = state.live.get(number)
-        is_owed = live is not None and live.is_launched and live.attempt == effect.attempt and not state.is_finished
+        is_owed = _is_owed(resident, number, attempt=effect.attempt)
         if not is_owed or number in resident.running:  # ended while the commit was on its way, or performed before
             if number not in resident.running:
                 self.admission.release(is_suspect=effect.is_suspect)
@@ -336,7 +340,8 @@ class Node:
         resident = attempt.resident
         if resident.running.get(attempt.task) is attempt:
             del resident.running[attempt.task]
-        if resident.is_dropped or self.is_closed:
+        if resident.is_dropped or self.is_closed or not _is_owed(resident, attempt.task, attempt=attempt.number):
+            self.admission.serve()  # its slot was freed just before
             return
         report = cmd.Report(at=self.environment.now(), task=attempt.task, attempt=attempt.number, end=end)
         self.turn(resident, report)
@@ -346,3 +351,9 @@ class Node:
         self.admission.release(is_suspect=attempt.is_suspect)
         if attempt.is_ended:
             self.admission.serve()
+
+
+def _is_owed(resident: Resident, task: int, *, attempt: int) -> bool:
+    """Whether the state wants this attempt performed; it may have ended it while a commit was on its way."""
+    live = resident.state.live.get(task)
+    return live is not None and live.is_launched and live.attempt == attempt and not resident.state.is_finished

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
 
 from taskengine.errors import ConflictError, NotFoundError, OverloadedError, StorageError
 from taskengine.kernel.state import Execution
@@ -32,13 +33,22 @@ class Started:
         self.durable = durable
 
 
+class Forward(Protocol):
+    """Sends a command to the node that owns the execution; returns when it is durable, raises what it was refused with."""
+
+    def __call__(self, execution_id: str, command: cmd.Command, *, mark: str) -> Awaitable[None]:
+        """Send it."""
+        ...
+
+
 class Operations:
     """Commands of people and programs, for executions here; ``forward`` takes those for executions elsewhere."""
 
-    def __init__(self, node: Node, residency: Residency, *, forward: Callable[[str, cmd.Command], Awaitable[None]]) -> None:
+    def __init__(self, node: Node, residency: Residency, *, forward: Forward) -> None:
         self._node = node
         self._residency = residency
         self._forward = forward
+        self._under_way: dict[str, asyncio.Future[None]] = {}  # by deduplication mark
 
     def begin(
         self,
@@ -105,10 +115,16 @@ class Operations:
         Raises what the kernel refuses with, ``NotFoundError`` for an unknown execution, and ``ConflictError`` when others keep
         taking the execution away.
         """
-        node = self._node
         full_mark = f"command:{execution_id}:{mark}" if mark else ""
+        async with self._alone_with(full_mark) as begun:
+            await self._command(execution_id, make, mark=full_mark, begun=begun)
+
+    async def _command(
+        self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str, begun: list[asyncio.Future[Verdict]]
+    ) -> None:
+        node = self._node
         for _ in range(_TRIES):
-            if full_mark and await node.store.answer_of(full_mark) is not None:
+            if mark and await node.store.answer_of(mark) is not None:
                 return
             now = node.environment.now()
             try:
@@ -116,15 +132,42 @@ class Operations:
             except Elsewhere as elsewhere:
                 if await self._seize(elsewhere.owner, keep=execution_id):
                     continue
-                await self._forward(execution_id, make(now))
+                await self._forward(execution_id, make(now), mark=mark)
                 return
             if resident is None:
                 raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
             done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-            node.turn(resident, make(now), waiter=done, marks=(Mark(full_mark, b"", now),) if full_mark else ())
-            if await done is Verdict.COMMITTED:
+            node.turn(resident, make(now), waiter=done, marks=(Mark(mark, b"", now),) if mark else ())
+            begun.append(done)
+            if await asyncio.shield(done) is Verdict.COMMITTED:
                 return
         raise ConflictError("execution_contended", f"others kept changing {execution_id}", hint="try again")
+
+    @asynccontextmanager
+    async def _alone_with(self, mark: str) -> AsyncGenerator[list[asyncio.Future[Verdict]]]:
+        """One command of a mark at a time: two in one commit would refuse each other. The second one finds the first one's mark.
+
+        What is begun inside is put into the list: the next one waits for its verdict, also when this caller does not.
+        """
+        begun: list[asyncio.Future[Verdict]] = []
+        if not mark:
+            yield begun
+            return
+        while (other := self._under_way.get(mark)) is not None:
+            await asyncio.wait((other,))
+        mine = self._under_way[mark] = asyncio.get_running_loop().create_future()
+
+        def let_go(_: object = None) -> None:
+            del self._under_way[mark]
+            mine.set_result(None)
+
+        try:
+            yield begun
+        finally:
+            if begun and not begun[-1].done():
+                begun[-1].add_done_callback(let_go)
+            else:
+                let_go()
 
     async def adopt(self, execution_id: str) -> None:
         """Go on here with an execution that has no living owner. Does nothing when it is here already.
@@ -151,18 +194,30 @@ class Operations:
         if owner not in await node.store.dead_nodes(node.node_id):
             return False
         while seized := await node.store.seize(owner, by=node.node_id, limit=node.settings.load_batch):
+            node.has_news = True  # there may be messages for what is kept
             others = [one for one in seized if one != keep]
             await node.store.release(others, by=node.node_id, now=node.environment.now())
         return True
 
-    def answer_message(self, resident: Resident, command: cmd.Command, *, answer: InboxAnswer) -> asyncio.Future[Verdict]:
-        """Apply a command that came through the inbox; its answer and its effect are one commit."""
-        done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._node.turn(resident, command)
-        pending = self._node.append_nothing(resident)
-        pending.answers.append(answer)
-        pending.waiters.append(done)
-        return done
+    async def answer_message(self, execution_id: str, command: cmd.Command, *, mark: str, answer: InboxAnswer) -> Verdict:
+        """Apply a command that came through the inbox; its answer and its effect are one commit. DUPLICATE: its mark was there.
+
+        Raises what the kernel refuses with, ``NotFoundError``, and ``Elsewhere``.
+        """
+        node = self._node
+        async with self._alone_with(mark) as begun:
+            if mark and await node.store.answer_of(mark) is not None:
+                return Verdict.DUPLICATE
+            resident = await self._residency.resident(execution_id)
+            if resident is None:
+                raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
+            done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+            node.turn(resident, command, marks=(Mark(mark, b"", node.environment.now()),) if mark else ())
+            pending = node.append_nothing(resident)
+            pending.answers.append(answer)
+            pending.waiters.append(done)
+            begun.append(done)
+            return await asyncio.shield(done)
 
     async def wait(self, execution_id: str) -> Result:
         """Wait for an execution's end, here or elsewhere. Cancelling the wait changes nothing."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from taskengine.errors import StorageError, TaskEngineError
+from taskengine.errors import StorageError, TaskEngineError, UnknownEventError
 from taskengine.kernel.advance import fold
 from taskengine.kernel.outstanding import outstanding
 from taskengine.kernel.plan import Plan
@@ -39,6 +39,7 @@ __all__ = [
 
 _log: Final = logging.getLogger("taskengine.residency")
 _REFUSED_FOR_MS: Final = 30_000
+_DAMAGED: Final = frozenset({"unreadable_event", "unreadable_history"})
 _PAGE: Final = 5_000
 _YIELD_EVERY: Final = 32  # executions restored in one turn of the loop
 
@@ -65,10 +66,13 @@ class Residency:
         self._asked: dict[str, asyncio.Future[Resident | None]] = {}
         self._pins: dict[str, int] = {}
         self._reader: asyncio.Task[None] | None = None
+        self.missing: dict[str, None] = {}  # perhaps ours by the store, and not in memory: dropped, or not to be read just now
         self.on_evicted: Callable[[Resident], None] = lambda _: None
+        self.on_missing: Callable[[], None] = lambda: None
         self.refused: dict[str, tuple[Instant, str]] = {}  # what this node could not own, until when, and why
         node.on_parked = self._park
         node.on_finished = self._forget
+        node.on_lost = self._note_lost
 
     async def resident(self, execution_id: str) -> Resident | None:
         """The execution in memory; ``None`` when there is no such execution.
@@ -95,12 +99,20 @@ class Residency:
             if not self._pins[execution_id]:
                 del self._pins[execution_id]
 
-    async def fetch(self, execution_ids: Iterable[str]) -> None:
-        """Bring many in; what cannot be owned is noted in ``refused`` and left."""
+    async def fetch(self, execution_ids: Sequence[str]) -> None:
+        """Bring many in; what cannot be owned is noted in ``refused``, what cannot be read just now in ``missing``, and left."""
         results = await asyncio.gather(*(self.resident(one) for one in execution_ids), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, TaskEngineError | Elsewhere):
+        for execution_id, result in zip(execution_ids, results, strict=True):
+            if isinstance(result, TaskEngineError) and execution_id not in self.refused:
+                self.missing[execution_id] = None
+            elif isinstance(result, BaseException) and not isinstance(result, TaskEngineError | Elsewhere):
                 raise result
+            else:
+                self.missing.pop(execution_id, None)
+
+    def _note_lost(self, execution_id: str) -> None:
+        self.missing[execution_id] = None
+        self.on_missing()
 
     async def _read(self) -> None:
         await asyncio.sleep(0)  # whoever asks in this turn of the loop rides along
@@ -138,6 +150,8 @@ class Residency:
                 self._catalog.must_be_performable(known)
             state = await self._restore(stored, known.plan)
         except TaskEngineError as error:
+            if not _is_lasting(error):
+                raise
             self.refused[summary.execution_id] = (node.environment.now() + _REFUSED_FOR_MS, error.message)
             _log.warning(
                 "execution.refused",
@@ -200,6 +214,11 @@ class Residency:
     def _forget(self, resident: Resident) -> None:
         self._parked.pop(resident.execution_id, None)
         self._node.timers.drop(resident.execution_id)
+
+
+def _is_lasting(error: TaskEngineError) -> bool:
+    """Whether reading it again would end the same way: the store may only be in trouble for a while."""
+    return not isinstance(error, StorageError) or isinstance(error, UnknownEventError) or error.name in _DAMAGED
 
 
 def restore_execution(stored: Stored, plan: Plan) -> Execution:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from taskengine.errors import StorageError
@@ -35,8 +36,10 @@ class Services:
         self._tasks: list[asyncio.Task[None]] = []
         self._next_wake_at: Instant | None = None
         self._nudge = asyncio.Event()
+        self._may_have_mail = True  # at first: what was left while nobody was there
         self.takes_over = node.settings.can_run and node.settings.recovers
         residency.on_evicted = self._note_evicted
+        residency.on_missing = self._nudge.set
 
     async def start(self) -> None:
         """Join the other nodes, then begin to write, watch and wake. Recovery goes on in the background."""
@@ -94,15 +97,15 @@ class Services:
     async def _wake(self) -> None:
         while True:
             pause = _TROUBLE_PAUSE_S
+            self._nudge.clear()  # before the look: a nudge that comes during it asks for another one
             try:
                 pause = await (self._wake_due() if self._node.settings.recovers else self._wake_waited())
             except StorageError as error:
                 _log.warning("wake.failed", extra={"error": error.name})
-            self._nudge.clear()
-            try:
-                await asyncio.wait_for(self._nudge.wait(), pause)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                # Not wait_for: before Python 3.12 it may swallow the cancellation that a stop waits for.
+                async with asyncio.timeout(pause):
+                    await self._nudge.wait()
 
     async def _wake_due(self) -> float:
         """Bring in what is due; seconds until somebody is due next."""
@@ -115,18 +118,33 @@ class Services:
         wanted = [one for one in due if one not in node.residents and residency.refused.get(one, (0, ""))[0] <= now]
         if wanted:
             await residency.fetch(wanted)
-            if len(wanted) >= batch:
-                return 0.0
+        await self._find_missing()
+        if residency.missing:
+            return _TROUBLE_PAUSE_S
+        if len(wanted) >= batch:
+            return 0.0
         if self._next_wake_at is None:
             return _FAR_S
         return min(_FAR_S, max(0.001, (self._next_wake_at - node.environment.now()) / 1000))
+
+    async def _find_missing(self) -> None:
+        """Bring back what was dropped while the store has it as ours; give back what we turn out not to be able to own."""
+        node, residency = self._node, self._residency
+        missing = list(residency.missing)
+        if not missing:
+            return
+        await residency.fetch(missing)
+        refused = [one for one in missing if one in residency.refused]
+        if refused:
+            await node.store.release(refused, by=node.node_id, now=node.environment.now())
 
     async def _wake_waited(self) -> float:
         """Bring in what nobody owns and somebody here waits for; its timers are here from then on."""
         node = self._node
         heads = await node.store.heads(tuple(node.waiters))
         await self._residency.fetch([one for one, head in heads.items() if not head.owner and one not in node.residents])
-        return _FAR_S
+        await self._find_missing()
+        return _TROUBLE_PAUSE_S if self._residency.missing else _FAR_S
 
     async def _forget_stale(self, execution_ids: Iterable[str]) -> None:
         """Drop what is only kept in memory and was changed by another node since; whoever needs it reads it again."""
@@ -157,9 +175,16 @@ class Services:
         """One look: what others wrote, and whether one of them has died. How many others there are."""
         node = self._node
         if await node.store.changed():
+            node.has_news = True
+        if node.has_news:
             others = await node.store.other_nodes(node.node_id)
-            await self._inbox.receive(self._operations)
-            await self._tell_waiters()
+            node.has_news = False
+            try:
+                await self._inbox.receive(self._operations)
+                await self._tell_waiters()
+            except BaseException:
+                node.has_news = True  # the store says it once; what was not dealt with is looked at again
+                raise
             self._nudge.set()
         if others and self.takes_over:
             for dead in await node.store.dead_nodes(node.node_id):
@@ -172,6 +197,7 @@ class Services:
         node = self._node
         while seized := await node.store.seize(dead_node, by=node.node_id, limit=node.settings.load_batch):
             _log.info("node.taken_over", extra={"dead_node": dead_node, "executions": len(seized)})
+            node.has_news = True  # there may be messages for them
             await self._residency.fetch(seized)
             refused = [one for one in seized if one in self._residency.refused]
             if refused:
