@@ -63,7 +63,7 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _written(value: Workflow | Limits | Step | RetryPolicy) -> dict[str, Any]:
-    """Key → value for every attribute that differs from its default, each under its first key; sections are the caller's."""
+    """Key → value for every attribute that differs from its default, each under its own key; sections are the caller's."""
     return {plan.key: plan.write(held) for plan in _PLANS[type(value)] if (held := getattr(value, plan.attribute)) != plan.default}
 
 
@@ -78,11 +78,8 @@ class _Plan(msgspec.Struct, frozen=True):
 
 def _plans(kind: type[msgspec.Struct], table: Table) -> tuple[_Plan, ...]:
     defaults = {field.name: _default(field) for field in msgspec.structs.fields(kind) if field.name not in _SECTIONS}
-    plans: dict[str, _Plan] = {}
-    for key, field in table.fields.items():
-        if field.attribute in defaults:
-            plans.setdefault(field.attribute, _Plan(key, field.attribute, defaults[field.attribute], field.write))
-    return tuple(plans.values())
+    fields = [(key, field) for key, field in table.fields.items() if field.attribute in defaults and not field.means]
+    return tuple(_Plan(key, field.attribute, defaults[field.attribute], field.write) for key, field in fields)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

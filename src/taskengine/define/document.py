@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 
-from taskengine.define.check import examine
+from taskengine.define.checks import examine
 from taskengine.define.finding import Checked, Problem, Problems
 from taskengine.define.json_reader import read_json
-from taskengine.define.phrase import nearest, quoted, visible
+from taskengine.define.phrase import nearest, visible
 from taskengine.define.place import findings_of
 from taskengine.define.rules import MAX_STEPS
 from taskengine.define.shape import Doubts, read_workflow
@@ -61,7 +61,7 @@ def load_text(text: str | bytes, *, file: str, max_steps: int = MAX_STEPS) -> Ch
     if root is not None:
         doubts = Doubts()
         workflow = read_workflow(_data(root, decoded), problems, doubts=doubts)
-        if workflow is not None:
+        if workflow is not None and not problems.is_full:
             examine(workflow, problems, doubts=doubts, max_steps=max_steps)
     findings = findings_of(problems, source, root=root)
     has_errors = any(finding.severity == "error" for finding in findings)
@@ -116,7 +116,7 @@ def _not_found(place: Path) -> NotFoundError:
     try:
         names = [entry.name for entry in islice(place.parent.iterdir(), _LISTED)]
         meant = nearest(place.name, names)
-        hint = f"did you mean {quoted(str(place.with_name(meant)))}?" if meant else ""
+        hint = f"did you mean {visible(str(place.with_name(meant)))}?" if meant else ""
     except OSError:
-        hint = f"there is no folder {quoted(str(place.parent))}"
+        hint = f"there is no folder {visible(str(place.parent))}"
     return NotFoundError("file_not_found", f"there is no file {visible(str(place))}", hint=hint, file=str(place))

@@ -100,10 +100,11 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 class Problems:
     """Collects what is wrong, up to a bound; ``is_full`` says when it was reached, so that nobody goes on looking."""
 
-    __slots__ = ("found",)
+    __slots__ = ("found", "spellings")
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
+        self.spellings: dict[Keys, str] = {}  # where the document spells a key in another way: path → what is written
 
     @property
     def is_full(self) -> bool:

@@ -40,11 +40,12 @@ __all__ = ["DEFAULTS", "LIMITS", "RETRY", "STEP", "WORKFLOW", "Field", "Table"]
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One key. ``attribute`` is its name in the model; only the first key of an attribute is written."""
+    """One key. ``attribute`` is its name in the model; ``means`` the key that says the same and is written instead."""
 
     attribute: str
     read: Reader
     write: Callable[[Any], Any] = same
+    means: str = ""
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,21 +58,27 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     others: Mapping[str, str] = {}  # what other tools call a key → our key
 
 
-def _timed(attribute: str) -> Field:
-    return Field(attribute, duration, format_exactly)
+def _timed(attribute: str, *, means: str = "") -> Field:
+    return Field(attribute, duration, format_exactly, means)
+
+
+def _counted(key: str) -> Field:
+    """How many attempts may follow the first."""
+    read = between(key, (MAX_ATTEMPTS[0] - 1, MAX_ATTEMPTS[1] - 1))
+    return Field("max_attempts", more_attempts(read), means="max_attempts")
 
 
 RETRY: Final = Table(
     fields={
         "max_attempts": Field("max_attempts", between("max_attempts", MAX_ATTEMPTS)),
-        "retry_count": Field("max_attempts", more_attempts(between("retry_count", (0, MAX_ATTEMPTS[1] - 1)))),
-        "max_retries": Field("max_attempts", more_attempts(between("max_retries", (0, MAX_ATTEMPTS[1] - 1)))),
+        "retry_count": _counted("retry_count"),
+        "max_retries": _counted("max_retries"),
         "initial_interval": _timed("initial_interval_ms"),
-        "initial_delay": _timed("initial_interval_ms"),
+        "initial_delay": _timed("initial_interval_ms", means="initial_interval"),
         "max_interval": _timed("max_interval_ms"),
-        "max_delay": _timed("max_interval_ms"),
+        "max_delay": _timed("max_interval_ms", means="max_interval"),
         "backoff_coefficient": Field("backoff_coefficient", between("backoff_coefficient", BACKOFF)),
-        "backoff_factor": Field("backoff_coefficient", between("backoff_factor", BACKOFF)),
+        "backoff_factor": Field("backoff_coefficient", between("backoff_factor", BACKOFF), means="backoff_coefficient"),
         "jitter": Field("jitter", between("jitter", JITTER)),
         "non_retryable_errors": Field("non_retryable_errors", texts),
     },

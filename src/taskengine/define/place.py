@@ -5,34 +5,26 @@ It owns which part of a text a path points to, the order of findings, and the bo
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Map
-from typing import Final
+from typing import Final, TypeAlias
 
 from taskengine.define.codes import BY_NAME
 from taskengine.define.finding import MAX_FINDINGS, Aim, Finding, Keys, Problem, Problems, path_of
 from taskengine.define.phrase import nearest, quoted
 from taskengine.define.source import Source
-from taskengine.define.tree import Entry, Listing, Mapping, Node, Scalar
+from taskengine.define.tree import Listing, Mapping, Node, Scalar
 
 __all__ = ["findings_of"]
 
+Span: TypeAlias = tuple[int, int]  # offsets into the text
 _SUGGESTIONS: Final = 20  # made for one document: each costs a comparison with many words
-
-# Keys of the model that documents may spell in another way.
-_SPELLINGS: Final[Map[str, tuple[str, ...]]] = {
-    "max_attempts": ("retry_count", "max_retries"),
-    "initial_interval": ("initial_delay",),
-    "max_interval": ("max_delay",),
-    "backoff_coefficient": ("backoff_factor",),
-}
 
 
 def findings_of(problems: Problems, source: Source | None = None, *, root: Node | None = None) -> tuple[Finding, ...]:
     """The findings in the order of their places; without a source in the order they were made."""
-    placed = [(_span(problem, source, root=root), problem) for problem in problems.found]
+    writer = _Writer(problems, source, root=root)
+    placed = [(writer.span(problem), problem) for problem in problems.found]
     if source is not None:
         placed.sort(key=lambda pair: (pair[0][0], pair[1].name))
-    writer = _Writer(source, root)
     findings: dict[tuple[object, ...], Finding] = {}
     for span, problem in placed:
         if len(findings) >= MAX_FINDINGS:
@@ -40,27 +32,29 @@ def findings_of(problems: Problems, source: Source | None = None, *, root: Node 
             return (*findings.values(), writer.finding(more, span))
         finding = writer.finding(problem, span)
         # What stands in `defaults` is wrong once, however many steps have it from there.
-        place = (finding.line, finding.column) if source is not None else finding.path
+        place = finding.offset if source is not None else finding.path
         findings.setdefault((finding.name, finding.message, place), finding)
     return tuple(findings.values())
 
 
 class _Writer:
-    """Makes findings of one document."""
+    """Makes the findings of one document."""
 
-    def __init__(self, source: Source | None, root: Node | None) -> None:
+    def __init__(self, problems: Problems, source: Source | None, *, root: Node | None) -> None:
         self._source = source
         self._root = root
+        self._spellings = problems.spellings
         self._suggestions = _SUGGESTIONS
 
-    def finding(self, problem: Problem, span: tuple[int, int]) -> Finding:
+    def finding(self, problem: Problem, span: Span) -> Finding:
         """The finding of a problem that stands at this span."""
         code = BY_NAME[problem.name]
-        line, column, length, also = 0, 0, 1, ()
+        line, column, length = 0, 0, 1
+        also: tuple[tuple[int, int], ...] = ()
         if self._source is not None:
             line, column = self._source.position(span[0])
             length = max(1, len(self._source.rest_of_line(span[0], span[1] - span[0]).rstrip()))
-            starts = [*problem.also_spans, *(_locate(self._root, keys, aim=problem.aim)[0][0] for keys in problem.also)]
+            starts = [*problem.also_spans, *(self._locate(keys, aim=problem.aim)[0][0] for keys in problem.also)]
             also = tuple(self._source.position(start) for start in starts)
         return Finding(
             code=code.code,
@@ -78,6 +72,17 @@ class _Writer:
             also=also,
         )
 
+    def span(self, problem: Problem) -> Span:
+        """Where a problem stands."""
+        if problem.span is not None:
+            return problem.span
+        if self._source is None:
+            return (0, 1)
+        (start, end), node = self._locate(problem.keys, aim=problem.aim)
+        if problem.length and isinstance(node, Scalar) and isinstance(node.value, str):
+            return _within(self._source.text[start:end], start, value=node.value, problem=problem)
+        return start, end
+
     def _hint(self, problem: Problem) -> str:
         if not problem.word or self._suggestions <= 0:
             return ""
@@ -85,20 +90,33 @@ class _Writer:
         meant = nearest(problem.word, problem.known)
         return f"did you mean {quoted(meant)}?" if meant and meant != problem.unlike else ""
 
+    def _locate(self, keys: Keys, *, aim: Aim) -> tuple[Span, Node | None]:
+        """The span of what the path leads to, and the value there; where the path leads nowhere, of what was reached."""
+        node = self._root
+        if node is None:
+            return (0, 1), None
+        span = (node.start, node.start + 1)
+        for place, key in enumerate(keys):
+            is_last = place == len(keys) - 1
+            if isinstance(node, Mapping) and isinstance(key, str):
+                written = key if key in node.entries else self._spellings.get(keys[: place + 1], "")
+                entry = node.entries.get(written)
+                if entry is None:
+                    inherited = _inherited(keys, place)
+                    return self._locate(inherited, aim=aim) if inherited else (span, None)
+                node = entry.node
+                # What is written; the key when nothing is written, or when it is looked into further.
+                is_value = aim is Aim.VALUE and node.end > node.start if is_last else isinstance(node, Scalar)
+                span = (node.start, node.end) if is_value else (entry.start, entry.end)
+            elif isinstance(node, Listing) and isinstance(key, int) and key < len(node.items):
+                node = node.items[key]
+                span = (node.start, node.end)
+            else:
+                return span, None
+        return span, node
 
-def _span(problem: Problem, source: Source | None, *, root: Node | None) -> tuple[int, int]:
-    """Where a problem stands: offsets into the text."""
-    if problem.span is not None:
-        return problem.span
-    if source is None:
-        return (0, 1)
-    (start, end), node = _locate(root, problem.keys, aim=problem.aim)
-    if problem.length and isinstance(node, Scalar) and isinstance(node.value, str):
-        return _within(source.text[start:end], start, value=node.value, problem=problem)
-    return start, end
 
-
-def _within(written: str, start: int, *, value: str, problem: Problem) -> tuple[int, int]:
+def _within(written: str, start: int, *, value: str, problem: Problem) -> Span:
     """The span of a part of a text value, as far as the way it is written lets it be found."""
     if written == value:
         begin = problem.offset
@@ -114,36 +132,6 @@ def _within(written: str, start: int, *, value: str, problem: Problem) -> tuple[
     return start + begin, start + begin + problem.length
 
 
-def _locate(root: Node | None, keys: Keys, *, aim: Aim) -> tuple[tuple[int, int], Node | None]:
-    """The span of what the path leads to, and the value there; where the path leads nowhere, of what was reached."""
-    if root is None:
-        return (0, 1), None
-    node: Node = root
-    span = (root.start, root.start + 1)
-    for place, key in enumerate(keys):
-        is_last = place == len(keys) - 1
-        if isinstance(node, Mapping) and isinstance(key, str):
-            entry = _entry(node, key)
-            if entry is None:
-                inherited = _inherited(keys, place)
-                return _locate(root, inherited, aim=aim) if inherited else (span, None)
-            node = entry.node
-            # What is written, its key when nothing is written or it is looked into further.
-            is_value = aim is Aim.VALUE and node.end > node.start if is_last else isinstance(node, Scalar)
-            span = (node.start, node.end) if is_value else (entry.start, entry.end)
-        elif isinstance(node, Listing) and isinstance(key, int) and key < len(node.items):
-            node = node.items[key]
-            span = (node.start, node.end)
-        else:
-            return span, None
-    return span, node
-
-
-def _entry(node: Mapping, key: str) -> Entry | None:
-    spellings = (key, *_SPELLINGS.get(key, ()))
-    return next((node.entries[spelling] for spelling in spellings if spelling in node.entries), None)
-
-
 def _inherited(keys: Keys, place: int) -> Keys:
     """Where a setting of a step may stand instead: its timeout in its config, timeout and retry in the defaults."""
     match keys[:place], keys[place:]:
@@ -151,7 +139,7 @@ def _inherited(keys: Keys, place: int) -> Keys:
             return ("steps", number, "config", "timeout")
         case ("steps", _, "config"), ("timeout",):
             return ("defaults", "timeout")
-        case ("steps", _, *above), ("retry", *_) | (_,) if above in ([], ["retry"]):
+        case (("steps", _), ("retry", *_)) | (("steps", _, "retry"), (_,)):
             return ("defaults", *keys[2:])
         case _:
             return ()

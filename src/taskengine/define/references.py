@@ -27,6 +27,7 @@ _HERE: Final = frozenset({"input", "variables", "steps", "execution"})
 _STEP_FIELDS: Final = ("output", "status", "error")
 _MAX_CHARACTERS: Final = 65_536  # of a text that holds expressions
 _MAX_MARKS: Final = 1_000  # that begin an expression in one text
+_MAX_STATEMENTS: Final = 100  # that begin a statement or comment if it is closed: each is looked up to the end of the text
 # Words with which an expression takes care of a missing output itself.
 _CAREFUL: Final = re.compile(r"\b(?:if|default|is|or|and|none|status)\b")
 # Keywords of JSON Schema that may declare properties elsewhere than under `properties`.
@@ -98,15 +99,9 @@ class _References:
             return sorted(template(text.source, extra_roots=extra).names)
         except (ExpressionError, LimitError) as error:
             offset = error.facts.get("offset")
-            is_known = isinstance(offset, int)
-            Spot(self._problems, text.keys).report(
-                "expression_refused",
-                problem=error.message,
-                advice=error.hint,
-                said=error.name,
-                offset=offset if is_known else 0,
-                length=1 if is_known else 0,
-            )
+            place, length = (offset, 1) if isinstance(offset, int) else (0, 0)
+            at = Spot(self._problems, text.keys)
+            at.report("expression_refused", problem=error.message, advice=error.hint, said=error.name, offset=place, length=length)
             return []
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -236,8 +231,9 @@ class _References:
 
 
 def _is_too_large(source: str) -> bool:
-    marks = sum(source.count(mark) for mark in ("{{", "{%", "{#"))
-    return marks > _MAX_MARKS or (marks > 0 and len(source) > _MAX_CHARACTERS)
+    expressions, statements = source.count("{{"), source.count("{%") + source.count("{#")
+    is_long = len(source) > _MAX_CHARACTERS and expressions + statements > 0
+    return is_long or expressions > _MAX_MARKS or statements > _MAX_STATEMENTS
 
 
 def _numbered(readings: Iterator[_Reading] | list[_Reading]) -> dict[int, int]:

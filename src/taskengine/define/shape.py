@@ -1,7 +1,7 @@
 """From the plain data of a document to the model: every key known, every value of its type, everything normalised.
 
 What is wrong is reported and left out, so that one mistake does not hide the others; ``Doubts`` says what was left out, so that
-nothing is claimed about it. Whether the result makes sense is judged in `check.py`, which judges builders' workflows too.
+nothing is claimed about it. Whether the result makes sense is judged in `checks.py`, which judges builders' workflows too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from taskengine.define.finding import Aim, Problems, Spot
-from taskengine.define.language import DEFAULTS, LIMITS, RETRY, STEP, WORKFLOW, Field, Table
+from taskengine.define.language import DEFAULTS, LIMITS, RETRY, STEP, WORKFLOW, Table
 from taskengine.define.phrase import nearest, quoted
 from taskengine.define.tree import BROKEN
 from taskengine.define.values import WRONG, duration, is_list, is_mapping, wrong_type
@@ -84,14 +84,15 @@ class _Reading:
     def _step(self, data: object, at: Spot) -> Step:
         index = at.keys[-1]
         assert isinstance(index, int)
-        if not is_mapping(data):
-            wrong_type(data, at, expected="a step: a mapping with id and type")
-            self._doubts.loose.add(index)
-            data, known, wrong = {}, {}, set[str]()
-        else:
+        known: dict[str, Any] = {}
+        wrong: set[str] = set()
+        if is_mapping(data):
             name = data.get("id")
             where = f"step {quoted(name)}" if isinstance(name, str) and name else f"steps[{index}]"
             known, wrong = _fields(data, STEP, at=at, where=where)
+        else:
+            wrong_type(data, at, expected="a step: a mapping with id and type")
+            self._doubts.loose.add(index)
         if "id" not in known:
             self._doubts.nameless.add(index)
             known["id"] = f"?{index}"  # no document can hold it
@@ -140,15 +141,19 @@ def _fields(data: dict[str, Any], table: Table, *, at: Spot, where: str) -> tupl
     for key, value in data.items():
         if at.problems.is_full:
             break
-        field = table.fields.get(key) or _unknown(key, data, table=table, at=at.below(key), where=where)
-        if field is None or value is None:
+        spot = at.below(key)
+        meant = key if key in table.fields else _unknown(key, data, table=table, at=spot, where=where)
+        if not meant or value is None:
             continue
+        field = table.fields[meant]
+        if field.means or meant != key:
+            at.problems.spellings[(*at.keys, field.means or meant)] = key
         if field.attribute in written:
             other = quoted(written[field.attribute])
-            at.below(key).report("conflicting_keys", aim=Aim.KEY, key=quoted(key), other=other)
+            spot.report("conflicting_keys", aim=Aim.KEY, key=quoted(key), other=other)
             continue
         written[field.attribute] = key
-        read = field.read(value, at.below(key))
+        read = field.read(value, spot)
         if read is not WRONG:
             known[field.attribute] = read
     for key, example in table.required.items():
@@ -157,17 +162,17 @@ def _fields(data: dict[str, Any], table: Table, *, at: Spot, where: str) -> tupl
     return known, set(written).difference(known)
 
 
-def _unknown(key: str, data: dict[str, Any], *, table: Table, at: Spot, where: str) -> Field | None:
-    """Report a key that is not in the table; the field that was meant, when that is plain and not written as well."""
+def _unknown(key: str, data: dict[str, Any], *, table: Table, at: Spot, where: str) -> str:
+    """Report a key that is not in the table; the key that was meant, when that is plain and not written as well."""
     if key in table.later:
         what = f"{quoted(key)} in {where}" if where != "the workflow" else quoted(key)
         at.report("not_in_this_version", aim=Aim.KEY, what=what, advice=table.later[key])
-        return None
+        return ""
     if key in table.elsewhere:
         at.report("unknown_key", aim=Aim.KEY, key=quoted(key), where=where, advice=table.elsewhere[key])
-        return None
+        return ""
     meant = table.others.get(key.casefold(), "") or nearest(key, [*table.fields, *table.later])
     advice = f"did you mean {quoted(meant)}?" if meant else ""
     note = "" if meant else f"known keys: {', '.join(table.fields)}"
     at.report("unknown_key", aim=Aim.KEY, key=quoted(key), where=where, advice=advice, note=note)
-    return table.fields.get(meant) if data.get(meant) is None else None
+    return meant if meant in table.fields and data.get(meant) is None else ""

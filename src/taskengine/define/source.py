@@ -15,7 +15,7 @@ __all__ = ["MAX_BYTES", "Source", "decode"]
 
 MAX_BYTES: Final = 1_048_576
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
-_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")  # in JSON as in YAML
 _MARKS: Final = {
     b"\xff\xfe\x00\x00": "UTF-32",
     b"\x00\x00\xfe\xff": "UTF-32",

@@ -21,8 +21,8 @@ __all__ = ["read_yaml"]
 
 # The scanner takes quadratic time over many of these, so they are looked for before it starts.
 _DIRECTIVE: Final = re.compile(r"^%TAG\b[^\r\n]*", re.MULTILINE)
-# Letters to YAML 1.2, line breaks to libyaml, invisible to people.
-_HIDDEN_BREAK: Final = re.compile("[\x85\u2028\u2029]")
+# JSON may hold these; YAML may not, or YAML 1.2 and libyaml disagree on whether they break lines.
+_HIDDEN: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 # A value that begins with a template: the template, and what follows it without a space.
 _UNQUOTED: Final = re.compile(r"(?:^|[:\-,\[]\s)\s*(\{\{.*)", re.MULTILINE)
 _TEMPLATE: Final = re.compile(r"\{\{[^\r\n]*?\}\}[^\s,\]}#]*")
@@ -59,8 +59,8 @@ _ADVICE: Final = (
 
 def read_yaml(text: str, problems: Problems, *, max_steps: int) -> Node | None:
     """Read one document. What is wrong goes to ``problems``; None when there is no tree worth checking."""
-    for match in islice(_HIDDEN_BREAK.finditer(text), MAX_FINDINGS + 1):
-        character = f"the line separator U+{ord(match[0]):04X}"
+    for match in islice(_HIDDEN.finditer(text), MAX_FINDINGS + 1):
+        character = f"the character U+{ord(match[0]):04X}"
         problems.add(Problem(name="control_character", keys=(), facts={"character": character}, span=match.span()))
     directive = _DIRECTIVE.search(text)
     if directive is not None:
@@ -180,6 +180,8 @@ class _Reading:
         said = error.problem or "this is not YAML"
         problem, advice = next(((ours, advice) for theirs, ours, advice in _ADVICE if theirs in said), (said, ""))
         place = places[-1] if problem == "the quotes are never closed" else places[0] if places else 0
+        if "escape" in problem:
+            place = max(self._text.rfind("\\", 0, place + 1), 0)
         if "cannot start any token" in said:
             problem, advice = _cannot_start(self._text[place : place + 1])
         self._problems.add(Problem(name="syntax", keys=(), facts={"problem": problem, "advice": advice}, span=(place, place + 1)))
@@ -205,8 +207,8 @@ def _cannot_start(character: str) -> tuple[str, str]:
 
 
 def _start(event: Any) -> int:
-    return event.start_mark.index
+    return int(event.start_mark.index)
 
 
 def _end(event: Any) -> int:
-    return event.end_mark.index
+    return int(event.end_mark.index)

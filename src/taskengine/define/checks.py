@@ -68,8 +68,6 @@ def check(workflow: Workflow, *, max_steps: int = MAX_STEPS) -> tuple[Finding, .
 
 def examine(workflow: Workflow, problems: Problems, *, doubts: Doubts, max_steps: int) -> None:
     """Report what is wrong or doubtful, but nothing about what could not be read."""
-    if problems.is_full:
-        return
     top = Spot(problems)
     _check_identity(workflow, top, doubts=doubts)
     _check_numbers(workflow.limits, top.below("limits"), bounds=_LIMIT_BOUNDS)

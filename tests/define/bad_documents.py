@@ -1,0 +1,391 @@
+"""Documents that are wrong, each with every finding it must give, in the order of the text.
+
+``▸`` stands before the character that a finding must point at and is taken out before the text is read. Names go with the marks in
+order; several findings at one mark are joined with ``+``, in alphabetical order.
+"""
+
+from __future__ import annotations
+
+from textwrap import dedent
+from typing import Final, NamedTuple
+
+__all__ = ["CASES", "Case", "Expected"]
+
+MARK: Final = "▸"
+
+
+class Expected(NamedTuple):
+    """A finding's name and place."""
+
+    name: str
+    line: int
+    column: int
+
+
+class Case(NamedTuple):
+    """One document and what must be said about it."""
+
+    title: str
+    text: str
+    expected: tuple[Expected, ...]
+
+
+def _case(title: str, names: str, text: str) -> Case:
+    marked = dedent(text).lstrip("\n") if text.startswith("\n") else text
+    expected: list[Expected] = []
+    pieces = marked.split(MARK)
+    read = pieces[0]
+    for name, piece in zip(names.split(), pieces[1:], strict=True):
+        line = read.count("\n") + 1
+        column = len(read) - (read.rfind("\n") + 1) + 1
+        expected += [Expected(part, line, column) for part in name.split("+")]
+        read += piece
+    return Case(title, read, tuple(expected))
+
+
+READING: Final = (
+    _case("nothing at all", "empty_document", "▸"),
+    _case("comments only", "empty_document", "▸# nothing\n"),
+    _case("null", "empty_document", "▸~\n"),
+    _case("two documents", "several_documents", "name: a\n▸---\nname: b\n"),
+    _case("a list", "wrong_type", "▸[1, 2]\n"),
+    _case("a text", "wrong_type", "▸hello\n"),
+    _case("a JSON text that is a list", "wrong_type", '▸["a"]'),
+    _case("a control character", "control_character", "name: a▸\x07b\n"),
+    _case("a hidden line break", "control_character", "name: a▸\u2028b\n"),
+    _case("a tab as indentation", "syntax", "steps:\n▸\t- id: a\n"),
+    _case("quotes that never close", "syntax", 'name: ▸"abc\nsteps: []\n'),
+    _case("braces that never close", "syntax", "limits: {timeout: 1h\nsteps▸: []\n"),
+    _case("a colon inside of a value", "syntax", "name: a▸: b\n"),
+    _case("a key without space behind its colon", "syntax", "name:x\nsteps▸: []\n"),
+    _case("an unknown escape", "syntax", 'name: "▸\\q"\n'),
+    _case("half a surrogate pair as an escape", "syntax", '{"name": "▸\\ud800"}'),
+    _case("a text that begins with @", "syntax", "name: ▸@x\n"),
+    _case("a tag directive", "directive_refused", "▸%TAG ! tag:x,2026:\n---\nname: a\n"),
+    _case(
+        "an anchor and its alias",
+        "alias_refused alias_refused",
+        """
+        name: a
+        variables: {x: ▸&x 1, y: ▸*x}
+        steps: [{id: a, type: noop}]
+        """,
+    ),
+    _case("an alias to itself", "alias_refused alias_refused", "name: a\nsteps: [{id: a, type: noop}]\nvariables: ▸&a {b: ▸*a}\n"),
+    _case(
+        "a tag that would run code",
+        "tag_refused",
+        """
+        name: a
+        variables: {x: ▸!!python/object/apply:os.system [ls]}
+        steps: [{id: a, type: noop}]
+        """,
+    ),
+    _case("a merge key", "merge_key_refused", "name: a\nsteps: [{id: a, type: noop}]\nvariables: {▸<<: {b: 1}, c: 2}\n"),
+    _case("a key twice", "duplicate_key", "name: a\nsteps: [{id: a, type: noop}]\n▸name: b\n"),
+    _case("a key twice in JSON", "duplicate_key", '{"name": "a", "steps": [{"id": "a", "type": "noop", ▸"id": "b"}]}'),
+    _case(
+        "keys that are no text",
+        "key_not_text key_not_text key_not_text",
+        """
+        name: a
+        variables: {▸1: a, ▸true: b, ▸[c]: d}
+        steps: [{id: a, type: noop}]
+        """,
+    ),
+    _case(
+        "numbers that cannot be stored",
+        "number_out_of_range number_out_of_range number_out_of_range number_out_of_range",
+        """
+        name: a
+        variables: {a: ▸.inf, b: ▸.nan, c: ▸1e400, d: ▸99999999999999999999}
+        steps: [{id: a, type: noop}]
+        """,
+    ),
+    _case(
+        "a number too large in JSON",
+        "number_out_of_range",
+        '{"name": "a", "variables": {"n": ▸' + "9" * 5000 + '}, "steps": [{"id": "a", "type": "noop"}]}',
+    ),
+    _case("NUL in JSON", "control_character", '{"name": "a", "description": ▸"x\\u0000y", "steps": [{"id": "a", "type": "noop"}]}'),
+    _case("too deep", "too_deep", "name: a\nvariables: " + "[" * 63 + "▸[" + "\n"),
+    _case("a list too long", "too_many_items", "name: a\nvariables: {a: [" + "1," * 10_000 + "▸1]}\n"),
+    _case(
+        "a template without quotes", "unquoted_template", "name: a\noutput: ▸{{ steps.a.output }}\nsteps: [{id: a, type: noop}]\n"
+    ),
+    _case("a template without quotes and more behind it", "unquoted_template", "name: a\noutput: ▸{{ input.x }}/path\n"),
+    _case("a template without quotes and with brackets", "unquoted_template", 'name: a\noutput: ▸{{ input["x"] }}\n'),
+)
+
+SHAPE: Final = (
+    _case("no name", "missing_key", "▸steps: [{id: a, type: noop}]\n"),
+    _case("no steps", "missing_key", "▸name: a\n"),
+    _case("empty steps", "no_steps", "name: a\nsteps: ▸[]\n"),
+    _case("steps by name", "wrong_type", "name: a\nsteps:\n  ▸fetch: {type: noop}\n"),
+    _case("an unknown key and what it meant", "unknown_key", "name: a\n▸descripton: x\nsteps: [{id: a, type: noop}]\n"),
+    _case("a key of another tool", "unknown_key", "name: a\n▸jobs: [{id: a, type: noop}]\n"),
+    _case("a key in the wrong place", "unknown_key", "name: a\n▸timeout: 5m\nsteps: [{id: a, type: noop}]\n"),
+    _case(
+        "keys of later versions",
+        "not_in_this_version not_in_this_version not_in_this_version",
+        """
+        name: a
+        ▸triggers: []
+        limits: {▸rate: {limit: 1}}
+        steps:
+          - id: a
+            type: noop
+            ▸heartbeat: 5s
+        """,
+    ),
+    _case(
+        "a machine",
+        "not_in_this_version not_in_this_version",
+        "name: a\nkind: ▸machine\n▸states: []\nsteps: [{id: a, type: noop}]\n",
+    ),
+    _case("a step type of later versions", "not_in_this_version", "name: a\nsteps: [{id: a, type: ▸http, config: {url: x}}]\n"),
+    _case("an unknown step type", "unknown_step_type", "name: a\nsteps: [{id: a, type: ▸fucntion}]\n"),
+    _case("a step without id and type", "missing_key+missing_key", "name: a\nsteps:\n  - ▸name: x\n"),
+    _case("a step that is a text", "wrong_type", "name: a\nsteps: [▸fetch]\n"),
+    _case(
+        "numbers and texts mixed up",
+        "wrong_type wrong_type wrong_type wrong_type",
+        """
+        name: ▸5
+        description: ▸[x]
+        tags: [a, ▸2026]
+        steps: [{id: a, type: noop, priority: ▸"5"}]
+        """,
+    ),
+    _case("a boolean of YAML 1.1", "wrong_type", "name: a\nsteps: [{id: a, type: noop, idempotent: ▸no}]\n"),
+    _case("an unknown join", "unknown_choice", "name: a\nsteps: [{id: a, type: noop, join: ▸all_sucess}]\n"),
+    _case(
+        "durations that are none",
+        "bad_duration bad_duration bad_duration bad_duration bad_duration wrong_type",
+        """
+        name: a
+        limits: {timeout: ▸20y}
+        defaults: {timeout: ▸0}
+        steps:
+          - {id: a, type: noop, timeout: ▸"60", total_timeout: ▸PT5M, queue_timeout: ▸1e9}
+          - {id: b, type: noop, timeout: ▸true}
+        """,
+    ),
+    _case(
+        "numbers out of range",
+        "out_of_range out_of_range out_of_range out_of_range out_of_range",
+        """
+        name: a
+        limits: {max_concurrency: ▸0, priority: ▸10}
+        steps:
+          - {id: a, type: noop, priority: ▸-1, retry: {max_attempts: ▸2147483648, backoff_coefficient: ▸0.5}}
+        """,
+    ),
+    _case(
+        "two spellings of one setting",
+        "conflicting_keys",
+        "name: a\nsteps: [{id: a, type: noop, retry: {max_attempts: 2, ▸retry_count: 1}}]\n",
+    ),
+    _case(
+        "pauses the wrong way round, once for all steps",
+        "retry_intervals_swapped",
+        """
+        name: a
+        defaults: {retry: {initial_delay: ▸10m, max_delay: 1m}}
+        steps:
+          - {id: a, type: function, config: {function: f}}
+          - {id: b, type: function, config: {function: f}}
+        """,
+    ),
+    _case("a name of nothing", "bad_name", 'name: ▸"  "\nsteps: [{id: a, type: noop}]\n'),
+    _case("a name that turns the direction of writing", "bad_name", 'name: ▸"a\u202eb"\nsteps: [{id: a, type: noop}]\n'),
+    _case("a version that is a path", "bad_version", "name: a\nversion: ▸1.0.0-../../\nsteps: [{id: a, type: noop}]\n"),
+    _case(
+        "configs of functions",
+        "missing_key bad_function wrong_type unknown_key wrong_type not_in_this_version",
+        """
+        name: a
+        steps:
+          - {id: a, type: function, ▸config: {params: {}}}
+          - {id: b, type: function, config: {function: ▸"{{ input.f }}"}}
+          - {id: c, type: function, config: {function: f, params: ▸[1]}}
+          - {id: d, type: function, config: {function: f, ▸url: x}}
+          - {id: e, type: function, config: {function: ▸5, ▸run_in: process}}
+        """,
+    ),
+    _case(
+        "configs of waits",
+        "one_way_to_wait one_way_to_wait bad_duration bad_instant bad_instant deadline_without_signal wrong_type",
+        """
+        name: a
+        limits: {timeout: 1h}
+        steps:
+          - {id: a, type: wait, config: ▸{}}
+          - {id: b, type: wait, config: ▸{duration: 5s, signal: x}}
+          - {id: c, type: wait, config: {duration: ▸5 minutes}}
+          - {id: d, type: wait, config: {until: ▸2026-02-30T00:00:00Z}}
+          - {id: e, type: wait, config: {until: ▸2026-11-21}}
+          - {id: f, type: wait, config: {duration: 5s, ▸deadline: 5s}}
+          - {id: g, type: wait, config: {signal: ▸[x]}}
+        """,
+    ),
+    _case("a noop with a config", "unknown_key", "name: a\nsteps: [{id: a, type: noop, config: {▸x: 1}}]\n"),
+    _case(
+        "a template in a variable",
+        "template_not_rendered",
+        "name: a\nvariables: {a: ▸'{{ input.x }}'}\nsteps: [{id: a, type: noop}]\n",
+    ),
+)
+
+STEPS: Final = (
+    _case(
+        "ids that cannot be",
+        "bad_step_id bad_step_id bad_step_id bad_step_id",
+        """
+        name: a
+        steps:
+          - {id: ▸fetch-data, type: noop}
+          - {id: ▸2nd, type: noop}
+          - {id: ▸"", type: noop}
+          - {id: ▸"e\\u0301", type: noop}
+        """,
+    ),
+    _case("an id twice", "duplicate_step_id", "name: a\nsteps:\n  - {id: a, type: noop}\n  - {id: ▸a, type: noop}\n"),
+    _case(
+        "an unknown dependency",
+        "unknown_dependency",
+        """
+        name: etl
+        steps:
+          - {id: extract, type: noop}
+          - {id: transform, type: noop, depends_on: [extract]}
+          - id: load
+            type: noop
+            depends_on: [▸transfrom]
+        """,
+    ),
+    _case(
+        "a dependency twice",
+        "duplicate_dependency",
+        "name: a\nsteps:\n  - {id: a, type: noop}\n  - {id: b, type: noop, depends_on: [a, ▸a]}\n",
+    ),
+    _case("a dependency on itself", "self_dependency", "name: a\nsteps: [{id: a, type: noop, depends_on: ▸a}]\n"),
+    _case(
+        "two cycles",
+        "cycle cycle",
+        """
+        name: a
+        steps:
+          - {id: a, type: noop, depends_on: [▸c]}
+          - {id: b, type: noop, depends_on: [a]}
+          - {id: c, type: noop, depends_on: [b]}
+          - {id: d, type: noop, depends_on: [c, ▸e]}
+          - {id: e, type: noop, depends_on: [d]}
+        """,
+    ),
+    _case(
+        "too many steps",
+        "too_many_steps",
+        "name: a\nsteps:\n"
+        + "".join(f"- {{id: s{number}, type: noop}}\n" for number in range(10_000))
+        + "- ▸{id: s, type: noop}\n",
+    ),
+)
+
+EXPRESSIONS: Final = (
+    _case("another language's operator", "unknown_operator", "name: a\nsteps: [{id: a, type: noop, when: input.x ▸&& true}]\n"),
+    _case(
+        "an expression that never closes", "unclosed_expression", "name: a\noutput: 'x ▸{{ input.x'\nsteps: [{id: a, type: noop}]\n"
+    ),
+    _case("a statement", "statement_refused", "name: a\noutput: '▸{% if x %}'\nsteps: [{id: a, type: noop}]\n"),
+    _case(
+        "an expression too long",
+        "expression_too_long",
+        f"name: a\nsteps: [{{id: a, type: noop, when: ▸'{'1 + ' * 2000}1 == 1'}}]\n",
+    ),
+    _case(
+        "a text with too many expressions",
+        "template_too_large",
+        f"name: a\noutput: ▸'{'{{ 1 }}' * 1001}'\nsteps: [{{id: a, type: noop}}]\n",
+    ),
+    _case(
+        "names that are not there",
+        "unknown_variable unknown_input unknown_step unknown_step_field",
+        """
+        name: a
+        input: {type: object, properties: {day: {type: string}}, additionalProperties: false}
+        variables: {size: 1}
+        steps:
+          - {id: fetch, type: noop}
+          - id: load
+            type: function
+            depends_on: fetch
+            config:
+              function: f
+              params:
+                a: 'n = {{ ▸variables.sise }} and {{ ▸input.dya }}'
+                b: ['{{ ▸steps.fecth.output }}']
+                c: '{{ ▸steps.fetch.rows }}'
+        """,
+    ),
+    _case(
+        "an input that an open schema does not declare",
+        "undeclared_input",
+        "name: a\ninput: {properties: {day: {}}}\nsteps: [{id: a, type: noop, when: ▸input.dya == 1}]\n",
+    ),
+    _case(
+        "names of other places",
+        "name_not_available name_not_available name_not_available",
+        """
+        name: a
+        output: "{{ ▸secrets.token }}"
+        steps:
+          - id: a
+            type: function
+            config: {function: f, params: {x: "{{ ▸item }}"}}
+            output_mapping: {y: "{{ ▸trigger.name }} {{ output.z }}"}
+        """,
+    ),
+    _case(
+        "steps read by steps that they do not surely come before",
+        "not_surely_before not_surely_before not_surely_before",
+        """
+        name: a
+        steps:
+          - {id: a, type: noop, when: ▸steps.a.output == 1}
+          - {id: b, type: noop, depends_on: [a], when: ▸steps.c.output == 1}
+          - {id: c, type: noop, depends_on: [a]}
+          - {id: d, type: noop, depends_on: [c], when: steps.a.output == 1}
+          - id: e
+            type: function
+            depends_on: [d]
+            config:
+              function: f
+              params:
+                text: |
+                  first {{ steps.a.output }}
+                  second {{ ▸steps.b.output }}
+        """,
+    ),
+)
+
+RUNNING: Final = (
+    _case("a wait without an end", "wait_without_timeout", "name: a\nsteps: [{id: a, type: wait, config: {signal: ▸go}}]\n"),
+    _case("handles without a join", "handles_without_join", "name: a\nsteps: [{id: a, type: noop, handles: ▸HttpError}]\n"),
+    _case(
+        "fields of outputs that may be none",
+        "may_be_skipped may_be_skipped",
+        """
+        name: a
+        output: "{{ ▸steps.b.output.rows }}"
+        steps:
+          - {id: a, type: noop, when: input.x}
+          - {id: b, type: noop, depends_on: a}
+          - {id: c, type: noop, depends_on: b, when: steps.b.output.rows > 1}
+          - {id: d, type: noop, depends_on: b, join: all_done, when: ▸steps.a.output.rows > 1}
+          - {id: e, type: noop, depends_on: b, join: all_done, when: steps.a.output != none and steps.a.output.rows > 1}
+        """,
+    ),
+)
+
+CASES: Final = (*READING, *SHAPE, *STEPS, *EXPRESSIONS, *RUNNING)

@@ -1,0 +1,48 @@
+"""Every kind of mistake is named, at its place, with all others of the same document and without consequences of itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskengine.define import BY_NAME, CODES, load_text
+from tests.define.bad_documents import CASES, Case, Expected
+
+# Findings whose document is a file, a size or bytes, or that only a program can cause; their own tests are named beside them.
+ELSEWHERE = {
+    "unreadable_file": "test_files.py",
+    "document_too_large": "test_files.py",
+    "not_utf8": "test_files.py",
+    "too_many_findings": "test_findings.py",
+    "not_json": "test_check.py",
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.title for case in CASES])
+def test_a_wrong_document_gives_exactly_the_findings_it_must(case: Case) -> None:
+    checked = load_text(case.text, file="bad.yaml")
+    found = tuple(Expected(finding.name, finding.line, finding.column) for finding in checked.findings)
+    assert found == case.expected
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.title for case in CASES])
+def test_a_document_with_an_error_gives_no_workflow(case: Case) -> None:
+    checked = load_text(case.text, file="bad.yaml")
+    assert (checked.workflow is None) == bool(checked.errors)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.title for case in CASES])
+def test_every_finding_has_words_and_a_place_in_the_text(case: Case) -> None:
+    checked = load_text(case.text, file="bad.yaml")
+    lines = case.text.split("\n")
+    for finding in checked.findings:
+        assert finding.message
+        assert "{" not in finding.message.replace("{%", "").replace("{{", "") or "{" in case.text
+        assert finding.file == "bad.yaml"
+        assert finding.column + finding.length <= len(lines[finding.line - 1]) + 2
+
+
+def test_the_table_has_a_document_for_every_finding() -> None:
+    said = {finding.code for case in CASES for finding in load_text(case.text, file="bad.yaml").findings}
+    missing = {code.name for code in CODES if code.code not in said}
+    assert missing == set(ELSEWHERE)
+    assert set(ELSEWHERE) <= set(BY_NAME)
