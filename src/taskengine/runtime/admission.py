@@ -46,7 +46,7 @@ class Admission:
     def want(self, resident: Resident) -> None:
         """The execution may have something ready: it waits in line, once."""
         state = resident.state
-        if state.is_finished or state.is_paused or state.is_cancelling or resident.is_dropped:
+        if self.is_closed or state.is_finished or state.is_paused or state.is_cancelling or resident.is_dropped:
             return
         first = state.ready.first()
         if first is not None and not resident.is_queued:

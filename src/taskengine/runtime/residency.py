@@ -173,6 +173,8 @@ class Residency:
         if lost:
             node.turn(resident, cmd.Lost(at=node.environment.now(), attempts=tuple(sorted(lost)), is_counted=True))
         else:
+            if state.unjudged:  # what was judged before is no fact: it is judged again
+                node.turn(resident, cmd.Tick(at=node.environment.now()))
             node.admission.want(resident)
             node.admission.serve()
         if resident.pending is None:
