@@ -93,8 +93,9 @@ def _tell(event: ev.Event, number: int, path: str) -> str:
                 return ""
             what = {"SubtreePaused": "paused", "SubtreeResumed": "resumed"}.get(type(event).__name__, "cancel asked for")
             return f"{event.path} {what}" + _by(event.by, event.reason)
-        case ev.ExecutionRetried() if number in event.tasks:
-            return "a new round, with the whole execution" + _by(event.by, event.reason)
+        case ev.ExecutionRetried() if number in event.tasks or number == 0:
+            whole = "" if event.path != "/" or number == 0 else ", with the whole execution"
+            return f"a new round{whole}" + _by(event.by, event.reason)
         case ev.ExecutionStarted() if number == 0:
             return "started" + _by(event.by, "")
         case ev.SignalReceived() if number == 0:
