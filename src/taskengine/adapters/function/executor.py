@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from taskengine.adapters.function.registry import Function, FunctionRegistry
 from taskengine.adapters.function.threads import Threads
-from taskengine.ports.context import TaskContext
 from taskengine.errors import NotFoundError
 from taskengine.model.command import Abandoned, AttemptEnd, Failed, Succeeded
 from taskengine.model.value import Raw, TaskError, decode, encode
 from taskengine.model.workflow import Step
+from taskengine.ports.context import TaskContext
 from taskengine.ports.executor import Attempt
 
 __all__ = ["FunctionExecutor"]
@@ -116,7 +116,7 @@ def _bind(function: Function, attempt: Attempt) -> dict[str, Any]:
     params: Any = decode(attempt.input)
     arguments: dict[str, Any] = params
     names = function.parameters
-    if len(names) > len(params):
+    if not names.issubset(params):
         for step_id in attempt.step.depends_on:
             if step_id in names and step_id not in params:
                 output = attempt.upstream(step_id)

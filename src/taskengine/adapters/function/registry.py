@@ -77,9 +77,14 @@ def _import(name: str, source: str) -> Callable[..., Any]:
         target: Any = module if module is not None else importlib.import_module(module_name)
         for part in qualname.split("."):
             target = getattr(target, part)
-    except (ImportError, AttributeError, SyntaxError) as error:
+    except (ImportError, AttributeError) as error:
         raise NotFoundError(
             "function_not_found", f'"{name}" cannot be imported: {error}', hint="is the module installed, or beside the document?"
+        ) from error
+    except Exception as error:  # whatever the user's module does when it is imported
+        reason = f"{type(error).__name__}: {error}"
+        raise NotFoundError(
+            "function_not_found", f'"{name}" cannot be imported: {reason}', hint=f"python -c 'import {module_name}' shows where"
         ) from error
     if not callable(target):
         raise NotFoundError("function_not_found", f'"{name}" is no function but {type(target).__name__}')
