@@ -14,7 +14,7 @@ from taskengine.kernel.state import Execution
 from taskengine.kernel.story import story, why
 from taskengine.model import command as cmd
 from taskengine.model.effect import Effect
-from taskengine.model.event import Event
+from taskengine.model.event import Event, TaskScheduled
 from taskengine.model.status import Outcome, Phase, Status
 from taskengine.model.value import ABSENT, Json, TaskError, decode, raw
 from taskengine.model.workflow import Limits, Step, Workflow
@@ -91,7 +91,7 @@ class Scene:
     def admit(self, slots: int = 100, suspect_slots: int = 0) -> list[str]:
         """Give slots; the names of what began."""
         turn = self.do(cmd.Admit(at=self.now, slots=slots, suspect_slots=suspect_slots))
-        return [self.plan.steps[event.task].id for event in turn.events if type(event).__name__ == "TaskScheduled"]
+        return [self.plan.steps[event.task].id for event in turn.events if isinstance(event, TaskScheduled)]
 
     def succeed(self, *names: str, output: Json = None, admit: bool = True) -> Scene:
         """The running attempts of these steps end well; what is ready then begins."""

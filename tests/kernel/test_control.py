@@ -6,6 +6,7 @@ import pytest
 
 from taskengine.errors import CommandRefusedError, NotFoundError
 from taskengine.model import command as cmd
+from taskengine.model import event as ev
 from taskengine.model.effect import Halt
 from taskengine.model.status import Outcome, Status
 from taskengine.model.workflow import Join, RetryPolicy
@@ -259,4 +260,4 @@ def test_a_path_that_is_not_there_is_named() -> None:
 def test_who_asked_and_why_stands_in_the_event() -> None:
     scene = Scene(function("a")).start()
     turn = scene.do(cmd.Pause(at=0, by="ann", reason="lunch"))
-    assert (turn.events[0].by, turn.events[0].reason) == ("ann", "lunch")
+    assert turn.events == [ev.SubtreePaused(at=0, path="/", by="ann", reason="lunch")]

@@ -68,7 +68,7 @@ def test_payloads_of_a_restored_state_do_not_keep_the_document_alive() -> None:
     document = dump(scene.state)
     restored = restore(ID, scene.plan, document)
     for value in (restored.input, *restored.variables.values(), *restored.outputs.values(), restored.live[2].input):
-        assert len(memoryview(value).obj) < len(document)
+        assert memoryview(value).obj != document
 
 
 @pytest.mark.parametrize(
