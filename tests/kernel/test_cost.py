@@ -1,4 +1,4 @@
-"""What an event costs grows neither with the workflow nor with what has happened. Work is counted, not timed: function calls.
+"""What an event costs grows neither with the workflow nor with what has happened. Work is counted, not timed: function calls."""
 
 from __future__ import annotations
 
