@@ -24,6 +24,7 @@ except ImportError as error:
 __all__ = ["NodeLocks"]
 
 _MODE: Final = 0o600
+_SUFFIX: Final = ".lock"
 _NODE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
@@ -32,11 +33,18 @@ class NodeLocks:
 
     def __init__(self, database: Path) -> None:
         self._database = database
+        self._prefix = f"{database.name}-node-"
         self._held: dict[str, int] = {}
 
     def is_held(self, node_id: str) -> bool:
         """Whether this store holds it."""
         return node_id in self._held
+
+    def nodes(self) -> set[str]:
+        """The nodes that have a lock file, held or not."""
+        names = [path.name for path in self._database.parent.iterdir() if path.name.startswith(self._prefix)]
+        found = {name.removeprefix(self._prefix).removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)}
+        return {node_id for node_id in found if _NODE_ID.fullmatch(node_id)}
 
     def take(self, node_id: str) -> bool:
         """Hold the node's lock until ``drop`` or ``close``. False when somebody else holds it."""
@@ -85,7 +93,7 @@ class NodeLocks:
     def _path(self, node_id: str) -> Path:
         if not _NODE_ID.fullmatch(node_id):
             raise InternalError("bad_node_id", f"node id {node_id!r} cannot be part of a file's name")
-        return self._database.with_name(f"{self._database.name}-node-{node_id}.lock")
+        return self._database.with_name(f"{self._prefix}{node_id}{_SUFFIX}")
 
 
 def _lock(path: Path, kind: int, *, flags: int) -> int | None:

@@ -18,11 +18,18 @@ __all__ = ["dead_nodes", "due", "join", "leave", "other_nodes", "release", "seiz
 
 
 def join(connection: Connection, locks: NodeLocks, *, node_id: str, now: Instant) -> None:
-    """Lock first, then register: a registered node that lives is never without its lock."""
-    if not locks.take(node_id):
-        raise StorageError("node_exists", f"node {node_id} is alive elsewhere", hint="join with a new node id")
+    """Lock first, then register: a registered node that lives is never without its lock.
+
+    Both under the database's write lock, so that a lock file without a node can only be what a crash has left, and is removed.
+    """
     with transaction(connection):
+        if not locks.take(node_id):
+            raise StorageError("node_exists", f"node {node_id} is alive elsewhere", hint="join with a new node id")
         connection.write(sql.ADD_NODE, (node_id, now))
+        for orphan in locks.nodes() - {node for (node,) in connection.read(sql.OTHER_NODES, ("",))}:
+            with locks.hold_dead(orphan) as is_dead:
+                if is_dead:
+                    locks.drop(orphan)
 
 
 def leave(connection: Connection, locks: NodeLocks, *, node_id: str, now: Instant) -> None:
@@ -43,7 +50,10 @@ def dead_nodes(connection: Connection, locks: NodeLocks, *, node_id: str) -> lis
 def seize(connection: Connection, locks: NodeLocks, *, dead_node: str, by: str, limit: int) -> list[str]:
     """Move executions while holding the dead node's lock, so that nobody else does and the node cannot come back meanwhile."""
     with locks.hold_dead(dead_node) as is_dead:
-        if not is_dead or not connection.read(sql.IS_NODE, (dead_node,)):
+        if not is_dead:
+            return []
+        if not connection.read(sql.IS_NODE, (dead_node,)):
+            locks.drop(dead_node)  # forgotten before; holding it has made its file again
             return []
         with transaction(connection):
             # One more than is taken tells whether any is left.

@@ -1,0 +1,288 @@
+"""Kill -9 cycles: a process plays the scenario and is killed, another one comes and has to find everything that was acknowledged.
+
+Run as a program it is the process that forks: everything imported, no thread, no loop. It prints a line of JSON for each cycle.
+A cycle is a process too: it forks the victim, hears what the victim says until its death, and then forks the one that recovers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import select
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AsyncExitStack
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from taskengine import Engine
+from taskengine.adapters.lanes import ThreadLane
+from taskengine.adapters.sqlite import SqliteStore
+from taskengine.model import event as ev
+from taskengine.runtime.settings import NodeSettings
+from taskengine.testing.crash import Child, CrashPoints, Ended, Point, Say, fork
+from tests.durability.histories import History, effect_problems, histories, problems
+from tests.durability.scenario import CONTROL, EXPECTED, Effects, Gate, functions, play
+
+__all__ = ["Cycle", "Report", "Trace", "trace"]
+
+_LIMIT_S: Final = 60
+_AT_ONCE: Final = 4  # most of a cycle is waiting
+_LONGEST_LIFE_S: Final = 0.2  # of a victim that is killed at a random time; undisturbed it needs less
+SETTINGS: Final = NodeSettings(together_poll_ms=5, alone_poll_ms=5, snapshot_every=3, park_snapshot_after=2)
+
+
+class Cycle(msgspec.Struct, frozen=True):
+    """What one victim meets: a point, or without one a time. ``seed`` decides the time."""
+
+    point: Point | None
+    seed: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What came of a cycle: whether the victim met its end before it was through, what it had said, and what does not hold."""
+
+    cycle: Cycle
+    is_killed: bool
+    said: int
+    problems: list[str]
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """What an undisturbed scenario executes, and what is wrong with it."""
+
+    statements: list[str]
+    problems: list[str]
+
+
+class Acknowledged(msgspec.Struct, frozen=True):
+    """What the victim was told: by kind and key, with the answer."""
+
+    answers: dict[tuple[str, str], object]
+
+    @property
+    def keys(self) -> set[str]:
+        return {key for _, key in self.answers}
+
+    @property
+    def starts(self) -> dict[str, str]:
+        return {key: str(answer) for (kind, key), answer in self.answers.items() if kind == "start"}
+
+
+# ── who plays ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _play(directory: Path, points: CrashPoints, *, gate: Gate, said: Say, known: Iterable[str] = ()) -> list[History]:
+    """The scenario from its beginning to its end on two nodes of this process; the histories at the end."""
+    database = directory / "work.db"
+    effects = Effects(directory / "effects")
+
+    def store() -> SqliteStore:
+        return SqliteStore(database, lanes=ThreadLane, connect=points)
+
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(Engine(store(), functions=functions(effects, gate), settings=SETTINGS))
+        control = await stack.enter_async_context(Engine(store(), settings=CONTROL))
+
+        def say(kind: str, key: str, answer: object) -> None:
+            said((kind, key, answer))
+
+        await play(engine, control, gate=gate, said=say, known=tuple(known))
+        return await histories(engine.store)
+
+
+def _be_victim(directory: Path, point: Point | None, said: Say) -> None:
+    asyncio.run(_play(directory, CrashPoints(point), gate=Gate(is_open=False), said=said))
+
+
+def _be_traced(directory: Path, said: Say) -> None:
+    points = CrashPoints()
+    found = asyncio.run(_play(directory, points, gate=Gate(is_open=False), said=lambda _: None))
+    wrong = [problem for history in found for problem in problems(history)]
+    said(Trace(points.statements, [*wrong, *effect_problems(found, Effects.read(directory / "effects")), *_left(directory)]))
+
+
+# ── who recovers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _recover(directory: Path, acknowledged: Acknowledged, said: Say) -> None:
+    """Say every problem: of what the crash left, of the way to the end, and of the end."""
+    for problem in asyncio.run(_recovering(directory, acknowledged)):
+        said(problem)
+
+
+async def _recovering(directory: Path, acknowledged: Acknowledged) -> list[str]:
+    wrong = [f"after the crash: {problem}" for problem in await _examine_rest(directory, acknowledged)]
+    answers: dict[tuple[str, str], object] = {}
+
+    def hear(thing: tuple[str, str, object]) -> None:
+        answers[thing[0], thing[1]] = thing[2]
+
+    gate = Gate(is_open=True)
+    found = await _play(directory, CrashPoints(), gate=gate, said=hear, known=acknowledged.keys)
+    again = Acknowledged({**acknowledged.answers, **answers})
+    wrong += [f"{key} became another execution" for key, one in acknowledged.starts.items() if again.starts[key] != one]
+    wrong += [problem for history in found for problem in problems(history)]
+    wrong += effect_problems(found, Effects.read(directory / "effects"))
+    wrong += _counted(found, again)
+    wrong += _ended(again, acknowledged)
+    wrong += _left(directory)
+    return wrong
+
+
+async def _examine_rest(directory: Path, acknowledged: Acknowledged) -> list[str]:
+    """What the crash left, before anybody goes on with it."""
+    store = SqliteStore(directory / "work.db", lanes=ThreadLane)
+    await store.open()
+    try:
+        found = await histories(store)
+    finally:
+        await store.close()
+    wrong = [problem for history in found for problem in problems(history)]
+    effects = directory / "effects"
+    committed = set(_scheduled_before(found))
+    done = set(Effects.read(effects)) if effects.exists() else set()
+    wrong += [f"{effect} took place and no commit says that it may" for effect in done - committed]
+    wrong += _counted(found, acknowledged)
+    by_id = {history.summary.execution_id: history for history in found}
+    for (kind, key), answer in acknowledged.answers.items():
+        if kind == "result":
+            history = by_id[acknowledged.starts[key]]
+            if [history.state.status.value, msgspec.json.decode(history.state.output or b"null")] != answer:
+                wrong.append(f"the result of {key} was {answer} and is {history.state.status}")
+    return wrong
+
+
+def _scheduled_before(found: Iterable[History]) -> Iterator[tuple[str, str, int]]:
+    for history in found:
+        for event in history.events:
+            if isinstance(event, ev.TaskScheduled):
+                yield history.summary.execution_id, history.plan.steps[event.task].path, event.attempt
+
+
+_CAUSED: Final = {
+    "signal": ("approve", ev.SignalReceived),
+    "pause": ("pause", ev.SubtreePaused),
+    "resume": ("resume", ev.SubtreeResumed),
+}
+
+
+def _counted(found: Iterable[History], acknowledged: Acknowledged) -> Iterator[str]:
+    """What was acknowledged is there once; what was not is there once at most."""
+    found = list(found)
+    starts = Counter(history.summary.business_key for history in found)
+    for key in EXPECTED:
+        if starts[key] > 1 or (key in acknowledged.starts and starts[key] != 1):
+            yield f"{key} was started {starts[key]} times"
+    for kind, (by, event) in _CAUSED.items():
+        count = sum(history.number_of(event, by=by) for history in found)
+        if count > 1 or ((kind, by) in acknowledged.answers and count != 1):
+            yield f"{kind} took place {count} times"
+
+
+def _ended(again: Acknowledged, before: Acknowledged) -> Iterator[str]:
+    for key, expected in EXPECTED.items():
+        result = again.answers.get(("result", key))
+        if result != ["completed", expected]:
+            yield f"{key} ended as {result}, not with {expected}"
+        if before.answers.get(("result", key), result) != result:
+            yield f"{key} had another result before"
+
+
+def _left(directory: Path) -> list[str]:
+    """Lock files that outlived their nodes."""
+    return [f"{path.name} is left behind" for path in directory.glob("*.lock")]
+
+
+# ── a cycle, and many of them ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _be_cycle(directory: Path, cycle: Cycle, said: Say) -> None:
+    directory.mkdir()
+    victim = fork(lambda say: _be_victim(directory, cycle.point, say), limit_s=_LIMIT_S)
+    if cycle.point is None:
+        victim.listen_for(random.Random(cycle.seed).uniform(0, _LONGEST_LIFE_S))
+        victim.kill()
+    ended = victim.end()
+    acknowledged = Acknowledged({(kind, key): answer for kind, key, answer in ended.said})
+    heir = fork(lambda say: _recover(directory, acknowledged, say), limit_s=_LIMIT_S).end()
+    said(Report(cycle, ended.is_killed, len(ended.said), [*_troubles(victim=ended, heir=heir), *map(str, heir.said)]))
+    for path in directory.iterdir():
+        path.unlink()
+    directory.rmdir()
+
+
+def _troubles(**ends: Ended) -> Iterator[str]:
+    for who, ended in ends.items():
+        if ended.trouble:
+            yield f"the {who} failed: {ended.trouble}"
+        if ended.signal and not (who == "victim" and ended.is_killed):
+            yield f"the {who} died of signal {ended.signal}"
+
+
+def trace(directory: Path) -> Trace:
+    """Play the scenario undisturbed, in a child."""
+    directory.mkdir()
+    ended = fork(lambda say: _be_traced(directory, say), limit_s=_LIMIT_S).end()
+    assert not ended.trouble, ended.trouble
+    return msgspec.convert(ended.said[0], Trace)
+
+
+def _warm(directory: Path) -> None:
+    """Import everything that a played scenario imports, so that no child has to."""
+    directory.mkdir()
+
+    def work(said: Say) -> None:
+        asyncio.run(_play(directory, CrashPoints(), gate=Gate(is_open=True), said=lambda _: None))
+        said([name for name in sys.modules if name != "__main__"])
+
+    ended = fork(work, limit_s=_LIMIT_S).end()
+    assert not ended.trouble, ended.trouble
+    for name in ended.said[0]:
+        import_module(name)
+
+
+def run(directory: Path, cycles: Iterable[Cycle], report: Callable[[Report], None]) -> None:
+    """Go through the cycles, a few at once."""
+    _warm(directory / "warm")
+    waiting = enumerate(cycles)
+    alive: list[Child] = []
+    while True:
+        for number, cycle in islice(waiting, _AT_ONCE - len(alive)):
+            alive.append(_begin(directory / str(number), cycle))
+        if not alive:
+            return
+        for child in select.select(alive, [], [])[0]:
+            if not child.listen():
+                alive.remove(child)
+                ended = child.end()
+                assert ended.said, ended
+                report(msgspec.convert(ended.said[0], Report))
+
+
+def _begin(directory: Path, cycle: Cycle) -> Child:
+    return fork(lambda say: _be_cycle(directory, cycle, say), limit_s=3 * _LIMIT_S)
+
+
+def main() -> None:
+    """Read the directory and the cycles from standard input; none: trace."""
+    place, cycles = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[str, list[Cycle]])
+    directory = Path(place)
+
+    def write(thing: Report | Trace) -> None:
+        sys.stdout.buffer.write(msgspec.json.encode(thing) + b"\n")
+        sys.stdout.buffer.flush()
+
+    if cycles:
+        run(directory, cycles, write)
+    else:
+        write(trace(directory / "trace"))
+
+
+if __name__ == "__main__":
+    main()
