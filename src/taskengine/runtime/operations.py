@@ -195,8 +195,10 @@ class Operations:
             return False
         while seized := await node.store.seize(owner, by=node.node_id, limit=node.settings.load_batch):
             node.has_news = True  # there may be messages for what is kept
-            others = [one for one in seized if one != keep]
-            await node.store.release(others, by=node.node_id, now=node.environment.now())
+            self._residency.note_seized(seized)
+            if keep in seized:
+                self._residency.missing[keep] = None  # until it is in memory
+            await self._residency.give_back([one for one in seized if one != keep])
         return True
 
     async def answer_message(self, execution_id: str, command: cmd.Command, *, mark: str, answer: InboxAnswer) -> Verdict:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from taskengine.errors import StorageError, TaskEngineError, UnknownEventError
@@ -64,11 +64,12 @@ class Residency:
         self._catalog = catalog
         self._parked: OrderedDict[str, Resident] = OrderedDict()
         self._asked: dict[str, asyncio.Future[Resident | None]] = {}
+        self._outdated: set[str] = set()  # asked for, and seized while they may have been read
         self._pins: dict[str, int] = {}
         self._reader: asyncio.Task[None] | None = None
-        self.missing: dict[str, None] = {}  # perhaps ours by the store, and not in memory: dropped, or not to be read just now
+        self.missing: dict[str, None] = {}  # perhaps ours by the store, and not in memory: dropped, or could not be read
+        self._strays: dict[str, None] = {}  # ours by the store, to be given back
         self.on_evicted: Callable[[Resident], None] = lambda _: None
-        self.on_missing: Callable[[], None] = lambda: None
         self.refused: dict[str, tuple[Instant, str]] = {}  # what this node could not own, until when, and why
         node.on_parked = self._park
         node.on_finished = self._forget
@@ -110,9 +111,24 @@ class Residency:
             else:
                 self.missing.pop(execution_id, None)
 
+    def note_seized(self, execution_ids: Iterable[str]) -> None:
+        """These are ours from now on: a read that is on its way may be older, so it is made again."""
+        self._outdated.update(one for one in execution_ids if one in self._asked)
+
     def _note_lost(self, execution_id: str) -> None:
         self.missing[execution_id] = None
-        self.on_missing()
+
+    async def give_back(self, execution_ids: Iterable[str]) -> None:
+        """Let others have these, which the store has as ours. ``StorageError``: the next call tries them again."""
+        node, strays = self._node, self._strays
+        strays.update(dict.fromkeys(execution_ids))
+        for execution_id in [one for one in strays if one in node.residents]:
+            del strays[execution_id]
+        given = list(strays)
+        if given:
+            await node.store.release(given, by=node.node_id, now=node.environment.now())
+            for execution_id in given:
+                strays.pop(execution_id, None)
 
     async def _read(self) -> None:
         await asyncio.sleep(0)  # whoever asks in this turn of the loop rides along
@@ -122,17 +138,33 @@ class Residency:
                 stored = {one.summary.execution_id: one for one in await self._node.store.load(batch)}
             except StorageError as error:
                 for execution_id in batch:
-                    _answer(self._asked.pop(execution_id), error)
+                    self._answer(execution_id, error)
                 continue
             for index, execution_id in enumerate(batch):
                 if index % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
                 try:
                     found = await self._admit(stored.get(execution_id))
-                except (TaskEngineError, Elsewhere) as error:
-                    _answer(self._asked.pop(execution_id), error)
+                except Elsewhere as error:
+                    if execution_id in self._outdated:
+                        self._outdated.discard(execution_id)  # it is still asked for
+                    else:
+                        self._answer(execution_id, error)
+                except TaskEngineError as error:
+                    self._answer(execution_id, error)
                 else:
-                    _answer(self._asked.pop(execution_id), found)
+                    self._answer(execution_id, found)
+
+    def _answer(self, execution_id: str, answer: Resident | BaseException | None) -> None:
+        asked = self._asked.pop(execution_id)
+        self._outdated.discard(execution_id)
+        if asked.done():
+            return
+        if isinstance(answer, BaseException):
+            asked.set_exception(answer)
+            asked.exception()  # seen, whether or not somebody still waits
+        else:
+            asked.set_result(answer)
 
     async def _admit(self, stored: Stored | None) -> Resident | None:
         """Make a resident of what was read; refuse by name what cannot be owned."""
@@ -252,13 +284,3 @@ async def whole_history(views: Views, execution_id: str, *, after: int = 0) -> l
         if len(found) < _PAGE:
             break
     return bodies
-
-
-def _answer(asked: asyncio.Future[Resident | None], answer: Resident | BaseException | None) -> None:
-    if asked.done():
-        return
-    if isinstance(answer, BaseException):
-        asked.set_exception(answer)
-        asked.exception()  # seen, whether or not somebody still waits
-    else:
-        asked.set_result(answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -39,7 +39,6 @@ class Services:
         self._may_have_mail = True  # at first: what was left while nobody was there
         self.takes_over = node.settings.can_run and node.settings.recovers
         residency.on_evicted = self._note_evicted
-        residency.on_missing = self._nudge.set
 
     async def start(self) -> None:
         """Join the other nodes, then begin to write, watch and wake. Recovery goes on in the background."""
@@ -118,33 +117,18 @@ class Services:
         wanted = [one for one in due if one not in node.residents and residency.refused.get(one, (0, ""))[0] <= now]
         if wanted:
             await residency.fetch(wanted)
-        await self._find_missing()
-        if residency.missing:
-            return _TROUBLE_PAUSE_S
-        if len(wanted) >= batch:
-            return 0.0
+            if len(wanted) >= batch:
+                return 0.0
         if self._next_wake_at is None:
             return _FAR_S
         return min(_FAR_S, max(0.001, (self._next_wake_at - node.environment.now()) / 1000))
-
-    async def _find_missing(self) -> None:
-        """Bring back what was dropped while the store has it as ours; give back what we turn out not to be able to own."""
-        node, residency = self._node, self._residency
-        missing = list(residency.missing)
-        if not missing:
-            return
-        await residency.fetch(missing)
-        refused = [one for one in missing if one in residency.refused]
-        if refused:
-            await node.store.release(refused, by=node.node_id, now=node.environment.now())
 
     async def _wake_waited(self) -> float:
         """Bring in what nobody owns and somebody here waits for; its timers are here from then on."""
         node = self._node
         heads = await node.store.heads(tuple(node.waiters))
         await self._residency.fetch([one for one, head in heads.items() if not head.owner and one not in node.residents])
-        await self._find_missing()
-        return _TROUBLE_PAUSE_S if self._residency.missing else _FAR_S
+        return _FAR_S
 
     async def _forget_stale(self, execution_ids: Iterable[str]) -> None:
         """Drop what is only kept in memory and was changed by another node since; whoever needs it reads it again."""
@@ -190,6 +174,7 @@ class Services:
             for dead in await node.store.dead_nodes(node.node_id):
                 await self.take_over(dead)
                 others = await node.store.other_nodes(node.node_id)
+        await self._find_missing()
         return others
 
     async def take_over(self, dead_node: str) -> None:
@@ -198,10 +183,24 @@ class Services:
         while seized := await node.store.seize(dead_node, by=node.node_id, limit=node.settings.load_batch):
             _log.info("node.taken_over", extra={"dead_node": dead_node, "executions": len(seized)})
             node.has_news = True  # there may be messages for them
-            await self._residency.fetch(seized)
-            refused = [one for one in seized if one in self._residency.refused]
-            if refused:
-                await node.store.release(refused, by=node.node_id, now=node.environment.now())
+            self._residency.note_seized(seized)
+            await self._bring_in(seized)
+
+    async def _find_missing(self) -> None:
+        """Bring in what the store has as ours and was dropped, or could not be read when it became ours."""
+        residency = self._residency
+        await residency.give_back(())
+        missing = list(residency.missing)
+        if missing and self._node.settings.can_run:
+            await self._bring_in(missing)
+        elif missing:
+            await residency.give_back(missing)
+            residency.missing.clear()
+
+    async def _bring_in(self, execution_ids: Sequence[str]) -> None:
+        residency = self._residency
+        await residency.fetch(execution_ids)
+        await residency.give_back([one for one in execution_ids if one in residency.refused])
 
     async def _tell_waiters(self) -> None:
         """Executions that somebody here waits for may have ended elsewhere."""
