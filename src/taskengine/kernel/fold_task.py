@@ -65,7 +65,8 @@ def started(state: Execution, event: ev.TaskStarted, _: list[Effect]) -> None:
     graph.enter(state, number, Phase.WAITING)
     task = _live(state, number)
     task.attempt = event.attempt
-    task.started_at = event.at
+    if task.started_at is None:
+        task.started_at = event.at
     task.signal = event.signal
     if event.signal:
         graph.listen(state, number, event.signal)
