@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import msgspec
 
 from taskengine.cli.command import Database, EngineCommand, database_option, output_option, verbosity
 
@@ -106,6 +105,8 @@ def list_(*, statuses: tuple[str, ...], workflow: str, limit: int, database: Dat
 @output_option("table", "json", "yaml", "name")
 def status(*, execution: str, task: str, is_all: bool, database: Database, output: str) -> None:
     """Show an execution: how far it is, and a line for each task."""
+    from msgspec import structs
+
     from taskengine.cli import tables
     from taskengine.cli.control import path_of
     from taskengine.cli.output import emit
@@ -125,7 +126,7 @@ def status(*, execution: str, task: str, is_all: bool, database: Database, outpu
     elif output == "name":
         _print([found.view.id])
     else:
-        emit({**msgspec.structs.asdict(found.view), "tasks": found.tasks}, output)
+        emit({**structs.asdict(found.view), "tasks": found.tasks}, output)
 
 
 @click.command(
