@@ -45,11 +45,12 @@ class Cycle(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What came of a cycle: whether the victim met its end before it was through, what it had said, and what does not hold."""
+    """What came of a cycle: whether the victim died, what it had been told before, and what does not hold."""
 
     cycle: Cycle
-    is_killed: bool
-    said: int
+    is_killed: bool  # False: it was through before
+    is_at_point: bool  # it reached the point and died there
+    acknowledged: int
     problems: list[str]
 
 
@@ -97,7 +98,8 @@ async def _play(directory: Path, points: CrashPoints, *, gate: Gate, said: Say, 
 
 
 def _be_victim(directory: Path, point: Point | None, said: Say) -> None:
-    asyncio.run(_play(directory, CrashPoints(point), gate=Gate(is_open=False), said=said))
+    points = CrashPoints(point, last_word=lambda _: said(("died", "", None)))
+    asyncio.run(_play(directory, points, gate=Gate(is_open=False), said=said))
 
 
 def _be_traced(directory: Path, said: Say) -> None:
@@ -209,9 +211,11 @@ def _be_cycle(directory: Path, cycle: Cycle, said: Say) -> None:
         victim.listen_for(random.Random(cycle.seed).uniform(0, _LONGEST_LIFE_S))
         victim.kill()
     ended = victim.end()
-    acknowledged = Acknowledged({(kind, key): answer for kind, key, answer in ended.said})
+    acknowledged = Acknowledged({(kind, key): answer for kind, key, answer in ended.said if kind != "died"})
+    is_at_point = any(kind == "died" for kind, _, _ in ended.said)
     heir = fork(lambda say: _recover(directory, acknowledged, say), limit_s=_LIMIT_S).end()
-    said(Report(cycle, ended.is_killed, len(ended.said), [*_troubles(victim=ended, heir=heir), *map(str, heir.said)]))
+    wrong = [*_troubles(victim=ended, heir=heir), *map(str, heir.said)]
+    said(Report(cycle, ended.is_killed, is_at_point=is_at_point, acknowledged=len(acknowledged.answers), problems=wrong))
     for path in directory.iterdir():
         path.unlink()
     directory.rmdir()
@@ -281,7 +285,7 @@ def main() -> None:
     if cycles:
         run(directory, cycles, write)
     else:
-        write(trace(directory / "trace"))
+        write(trace(directory / "undisturbed"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Crash points: each statement that a store's writer executes has a number; the process can be killed just before or after one.
+"""Crash points: each statement that a store's writer executes has a name; the process can be killed just before or after one.
 
 Give ``SqliteStore`` a ``CrashPoints`` as its ``connect``. Without a point it is a trace of what the build in hand really executes;
 with one it is the end of the process. Nothing of the store is changed.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Sequence
-from itertools import count
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import msgspec
@@ -27,44 +29,53 @@ _KIND_LENGTH: Final = 80
 
 
 class Point(msgspec.Struct, frozen=True):
-    """Before the writer's statement ``number`` (from 0), or after it."""
+    """Before or after the ``occurrence``-th statement of a kind (from 0) that the writers execute."""
 
-    number: int
+    kind: str
+    occurrence: int
     is_after: bool
 
 
 class CrashPoints:
-    """A ``Connect`` whose writers are counted together, over several stores too. Readers pass.
+    """A ``Connect`` whose writers are watched together, over several stores too. Readers pass.
 
-    The look at ``PRAGMA data_version`` is not counted: how often it happens depends on time alone.
+    The look at ``PRAGMA data_version`` is no point: how often it happens depends on time alone. ``last_word`` is called in the
+    moment before the process dies, in the writer's thread.
     """
 
-    def __init__(self, at: Point | None = None, *, inner: Connect = connect) -> None:
+    def __init__(
+        self, at: Point | None = None, *, inner: Connect = connect, last_word: Callable[[Point], object] = lambda _: None
+    ) -> None:
         self._at = at
         self._inner = inner
-        self._numbers = count()
+        self._last_word = last_word
+        self._counts: Counter[str] = Counter()
+        self._lock = Lock()  # every store has a writer's thread of its own
         self.statements: list[str] = []  # the kind of each, in order
 
     def __call__(self, path: Path, *, is_reader: bool) -> Connection:
         """Open a connection."""
         connection = self._inner(path, is_reader=is_reader)
-        return connection if is_reader else _Counted(connection, self)
+        return connection if is_reader else _Watched(connection, self)
 
-    def enter(self, sql: str) -> int:
-        """The number of a statement about to be executed; dies when it is the point."""
+    @contextmanager
+    def around(self, sql: str) -> Generator[None]:
+        """A statement is executed inside: the process dies before it or after it, when this is the point."""
         if sql == DATA_VERSION:
-            return -1
-        number = next(self._numbers)
-        self.statements.append(kind_of(sql))
-        self._pass(Point(number, is_after=False))
-        return number
-
-    def leave(self, number: int) -> None:
-        """The statement has been executed, and its caller does not know yet."""
-        self._pass(Point(number, is_after=True))
+            yield
+            return
+        kind = kind_of(sql)
+        with self._lock:
+            occurrence = self._counts[kind]
+            self._counts[kind] += 1
+            self.statements.append(kind)
+        self._pass(Point(kind, occurrence, is_after=False))
+        yield
+        self._pass(Point(kind, occurrence, is_after=True))
 
     def _pass(self, point: Point) -> None:
         if point == self._at:
+            self._last_word(point)
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -73,7 +84,7 @@ def kind_of(sql: str) -> str:
     return _BLANK.sub(" ", _ROWS.sub("", sql)).strip()[:_KIND_LENGTH]
 
 
-class _Counted:
+class _Watched:
     def __init__(self, inner: Connection, points: CrashPoints) -> None:
         self._inner = inner
         self._points = points
@@ -83,16 +94,12 @@ class _Counted:
         return self._inner.in_transaction
 
     def read(self, sql: str, parameters: Sequence[Value] = (), /) -> list[Row]:
-        number = self._points.enter(sql)
-        rows = self._inner.read(sql, parameters)
-        self._points.leave(number)
-        return rows
+        with self._points.around(sql):
+            return self._inner.read(sql, parameters)
 
     def write(self, sql: str, parameters: Sequence[Value] = (), /) -> int:
-        number = self._points.enter(sql)
-        changed = self._inner.write(sql, parameters)
-        self._points.leave(number)
-        return changed
+        with self._points.around(sql):
+            return self._inner.write(sql, parameters)
 
     def close(self) -> None:
         self._inner.close()
