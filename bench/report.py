@@ -104,6 +104,10 @@ def _targets() -> list[Target]:
             detail="{w6.seconds} s; a raw commit {raw_commit_again.p50_us} µs",
         ),
         Target("W6 last thousand of the first", ("w6",), _key("last_to_first"), 1.2),
+        Target("Cost per step, 100,000 steps of 1,000", ("flat_100000", "flat_1000"), _share("us_per_step", "us_per_step"), 1.2),
+        Target(
+            "Memory gained over 100,000 steps", ("flat_100000",), _key("gained_kb"), 16_384, unit="KB", detail="page cache 16 MB"
+        ),
         Target("W7 import", ("w7",), _key("import_s"), 0.12, unit="s"),
         Target("W7 process start to first completed", ("w7",), _key("first_s"), 0.19, unit="s"),
         Target(

@@ -254,6 +254,19 @@ async def w6(path: Path, *, length: int = 10_000) -> Figures:
         }
 
 
+async def flat(path: Path, *, length: int) -> Figures:
+    """A chain of so many steps: cost of a step, and how much memory the process gained while it ran."""
+    async with _engine(path) as engine:
+        await _closed_loop(engine, chain(10), in_flight=1, budget_s=0.3)
+        stored = await engine.deploy(chain(length))
+        execution = await engine.execute_workflow(stored)
+        low = _rss_kb()
+        began = time.perf_counter()
+        await execution.result()
+        elapsed = time.perf_counter() - began
+        return {"us_per_step": elapsed / length * 1e6, "gained_kb": _rss_kb() - low, "length": length}
+
+
 _COLD = """
 import sys
 import taskengine
@@ -332,4 +345,5 @@ WORKLOADS: dict[str, Callable[..., Awaitable[Figures]]] = {
     "w6": w6,
     "w7": w7,
     "w8": w8,
+    "flat": flat,
 }
