@@ -47,6 +47,7 @@ VALUES = [
     ("0.49999999999999994|round", 0),
     ("2.345|round(2)", 2.35),
     ("1e300|round(2)", 1e300),
+    ("1e308|round(15)", 1e308),
     ("7|round(decimals=3)", 7),
     ("input.l|sort", [1, 2, 3]),
     ("variables.words|sort(reverse=true)", ["b", "b", "a"]),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from taskengine.errors import ExpressionError
+from taskengine.expr.compiler import Program
+from taskengine.expr.interpreter import evaluate
 from tests.expr.values import refusal
 
 # source, error, a part of the hint, offset of the place
@@ -160,11 +163,23 @@ def test_an_attack_is_refused_before_it_is_evaluated(source: str) -> None:
     refusal(source)
 
 
+@pytest.mark.parametrize(
+    "text", ["range(3)", "dict(a=1)", "namespace()", "debug()", "cycler(1)", "joiner()", "super()", "input", "''.upper()"]
+)
+def test_even_a_wrong_translation_would_reach_nothing_of_minijinja(text: str) -> None:
+    program = Program(source="made by hand", text=f"({text}|string)", sites=(), names=frozenset(), is_name=False)
+    with pytest.raises(ExpressionError) as caught:
+        evaluate(program, {"input": 1})
+    assert caught.value.name == "expression_failed"
+
+
 def test_a_call_is_answered_with_the_filter_of_that_name() -> None:
     assert refusal("input.s.upper()").hint == "use the filter: `x|upper`"
     assert refusal("input.items()").hint == "use the filter: `x|items`"
     assert refusal("len(input.l)").hint == "use the filter: `x|length`"
     assert refusal("input.clear()").hint == "use a filter: `x|length`"
+    for source in ("(input.x)(1)", "input.l[index](1)", "'abc'(1)", "(input.l|first)()"):
+        assert refusal(source).name == "call_refused"
 
 
 @pytest.mark.parametrize(

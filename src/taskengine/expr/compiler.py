@@ -130,7 +130,7 @@ class _Compiler:
             text=f"({code.text})",
             sites=tuple(self._sites),
             names=frozenset(self._names),
-            is_name=code.path is not None and len(self._sites) == 1,
+            is_name=code.path is not None,
         )
 
     # ── translation ──────────────────────────────────────────────────────────────────────────────────────────────────

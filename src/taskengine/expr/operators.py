@@ -24,7 +24,6 @@ def are_equal(left: Json, right: Json, *, scope: Scope) -> bool:
     pending: list[tuple[Json, Json]] = [(left, right)]
     while pending:
         one, other = pending.pop()
-        scope.spend(1)
         if isinstance(one, list) and isinstance(other, list):
             if len(one) != len(other):
                 return False
