@@ -63,7 +63,7 @@ async def _open_until(path: Path, number: int) -> None:
 
 
 def hold(path: str) -> None:
-    """Hold the write lock again and again, with hardly a pause, until killed."""
+    """Hold the write lock most of the time, until killed."""
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA busy_timeout = 60000")
     pause = asyncio.new_event_loop()
@@ -72,6 +72,7 @@ def hold(path: str) -> None:
         database.execute("BEGIN IMMEDIATE")
         pause.run_until_complete(asyncio.sleep(0.02))
         database.execute("ROLLBACK")
+        pause.run_until_complete(asyncio.sleep(0.005))
 
 
 def live(path: str, node_id: str) -> None:

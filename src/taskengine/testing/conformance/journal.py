@@ -91,6 +91,13 @@ class JournalContract:
             assert await store.commit([birth("ex_1", status="failed")]) == [CONFLICT]
             assert [stored.summary.status for stored in await store.load(["ex_1"])] == ["running"]
 
+    async def test_an_execution_born_without_events_is_born(self, new_store: NewStore) -> None:
+        async with opened(new_store) as store:
+            assert await store.commit([birth("ex_1", events=0)]) == [COMMITTED]
+            assert await store.commit([birth("ex_1", events=0, status="failed")]) == [CONFLICT]
+            assert await store.commit([birth("ex_1", events=2)]) == [CONFLICT]
+            assert await store.heads(["ex_1"]) == {"ex_1": Head(seq=0, token=1, owner="node_a", last_event=b"")}
+
     async def test_a_row_is_replaced_as_a_whole(self, new_store: NewStore) -> None:
         first = birth("ex_1")
         changes: dict[str, Any] = {
