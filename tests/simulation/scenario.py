@@ -81,6 +81,7 @@ class Scenario:
         self.wanted = shape.randint(1, 3)  # nodes
         self.mischief_s = shape.choice((0.3, 1.0, 3.0, 10.0))  # between two misfortunes, on average
         self.chaos_s = shape.choice((4.0, 8.0, 16.0))
+        self.has_control = shape.happens(0.2)  # a node for control commands only beside the others
         self.has_poison = shape.happens(0.08)
         self.settings = _settings(shape, strict=STRICT if is_strict else {})
 
@@ -127,9 +128,11 @@ class Scenario:
         """What a supervisor of processes does: where one is missing, start another."""
         chance = self.world.chance.fork("watchdog")
         while True:
-            while len(self.world.serving()) < self.wanted:
-                is_control = len(self.world.serving()) > 0 and not self.world.is_healed and chance.happens(0.15)
-                await self.world.start(msgspec.structs.replace(self.settings, can_run=not is_control))
+            runners = sum(node.engine.node.settings.can_run for node in self.world.serving())
+            if runners < self.wanted:
+                await self.world.start(self.settings)
+            elif self.has_control and len(self.world.serving()) == runners:
+                await self.world.start(msgspec.structs.replace(self.settings, can_run=False))
             await asyncio.sleep(chance.random() * 0.5)
 
     async def _make_mischief(self) -> None:
