@@ -140,6 +140,19 @@ def test_an_execution_is_resumed_with_its_own_document_only(folder: Folder) -> N
     assert 'one of "endless"' in ended.stderr
 
 
+def test_a_folder_that_was_moved_is_still_the_place_of_its_functions(
+    folder: Folder, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder.run("run", "waiting.yaml", "--timeout", "50ms")
+    moved = tmp_path_factory.mktemp("elsewhere") / "project"
+    folder.path.rename(moved)
+    folder.path = moved
+    assert folder.run("instance", "signal", "@latest", "approved").code == 0
+    assert folder.run("run", "waiting.yaml", "--resume").code == 0
+    assert folder.run("run", "partial.yaml").code == 12
+    assert folder.marks == ["after 1", "optional 1", "needed 1"]
+
+
 def test_resume_takes_no_input(folder: Folder) -> None:
     assert folder.run("run", "hello.yaml", "--resume", "--input", "who=Ada").code == 2
 

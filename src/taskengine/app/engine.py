@@ -154,8 +154,13 @@ class Engine:
                 self._environment.now(),
             )
         )
-        self._started.catalog.keep(stored)
-        return stored
+        if source:
+            self.look_for_functions(workflow.name, folder=source)
+        return self._started.catalog.keep(stored).stored
+
+    def look_for_functions(self, name: str, *, folder: str) -> None:
+        """Look for functions of a workflow that are named by file in this directory, wherever it was deployed from."""
+        self._started.catalog.look_in(name, folder)
 
     # Executions
 

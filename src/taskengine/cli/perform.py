@@ -96,6 +96,7 @@ async def _started(engine: Engine, inspector: Inspector, *, order: Order) -> tup
 
 async def _resumed(engine: Engine, inspector: Inspector, *, order: Order) -> tuple[str, int]:
     summary = await _unfinished(inspector, order=order)
+    engine.look_for_functions(order.workflow.name, folder=order.folder)
     await engine.adopt_instance(summary.execution_id)
     _, state = await inspector.state(summary.execution_id)
     if state.is_paused:

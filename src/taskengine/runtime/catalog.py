@@ -33,6 +33,13 @@ class PlanCatalog:
         self._catalog = catalog
         self._executors = executors
         self._known: OrderedDict[tuple[str, str], KnownWorkflow] = OrderedDict()
+        self._sources: dict[str, str] = {}  # by name: where this node looks for functions, whatever was stored
+
+    def look_in(self, name: str, source: str) -> None:
+        """Look for the functions of a workflow here from now on: its document may have been moved since it was stored."""
+        self._sources[name] = source
+        for key in [key for key, known in self._known.items() if known.stored.name == name]:
+            del self._known[key]
 
     async def known(self, workflow_id: str, version: str) -> KnownWorkflow:
         """A version by id or name (empty version: the latest). ``NotFoundError``: there is none."""
@@ -56,6 +63,7 @@ class PlanCatalog:
             except msgspec.DecodeError as error:
                 raise DefinitionError("unreadable_workflow", f"{stored.name} {stored.version} cannot be read: {error}") from error
             workflow = msgspec.structs.replace(workflow, version=stored.version)
+            stored = msgspec.structs.replace(stored, source=self._sources.get(stored.name, stored.source))
             found = KnownWorkflow(stored, compile_plan(workflow))
             self._known[key] = found
             if len(self._known) > _KEPT:
