@@ -52,7 +52,7 @@ def compare(source: str) -> str:
 def test_expressions_of_the_grammar_mean_what_the_reference_says(seed: int) -> None:
     rng = random.Random(seed)
     grammar = Grammar(rng)
-    count = amount(test=8_000, nightly=200_000)
+    count = amount(test=8_000, nightly=100_000)
     seen = Counter(compare(grammar.expression(rng.randint(1, 4))) for _ in range(count))
     print("grammar", dict(seen))
     assert min(seen["value"], seen["failed"], seen["refused"]) > count // 20
@@ -61,7 +61,7 @@ def test_expressions_of_the_grammar_mean_what_the_reference_says(seed: int) -> N
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_soup_of_tokens_is_accepted_only_when_all_its_tokens_are(seed: int) -> None:
     rng = random.Random(100 + seed)
-    count = amount(test=10_000, nightly=300_000)
+    count = amount(test=10_000, nightly=200_000)
     seen = Counter(compare(soup(rng)) for _ in range(count))
     print("soup", dict(seen))
     assert seen["value"] + seen["failed"] > count // 20
@@ -72,7 +72,7 @@ def test_a_soup_of_tokens_is_accepted_only_when_all_its_tokens_are(seed: int) ->
 def test_a_damaged_expression_is_refused_or_means_what_it_now_says(seed: int) -> None:
     rng = random.Random(200 + seed)
     grammar = Grammar(rng)
-    count = amount(test=8_000, nightly=200_000)
+    count = amount(test=8_000, nightly=100_000)
     seen = Counter(compare(damaged(rng, grammar.expression(rng.randint(1, 3)))) for _ in range(count))
     print("damaged", dict(seen))
     assert min(seen["value"] + seen["failed"], seen["refused"]) > count // 10
@@ -118,7 +118,7 @@ def test_where_minijinja_gives_a_value_too_it_is_the_same(options: dict[str, Any
     grammar = Grammar(rng, **options)
     environment = minijinja.Environment(undefined_behavior="strict", pycompat=False, debug=False)
     seen: Counter[str] = Counter()
-    for _ in range(amount(test=12_000, nightly=200_000)):
+    for _ in range(amount(test=12_000, nightly=100_000)):
         source = grammar.expression(rng.randint(1, 4))
         found = ours(source)
         if found[0] != "value" or any(word in source for word in DIFFERENT):

@@ -137,7 +137,7 @@ def _number(source: str, start: int, *, end: int) -> int | float:
         )
     text = source[start:end]
     if text.isdecimal() and len(text) <= _MOST_DIGITS:  # Python refuses to convert thousands of digits
-        value = int(text)
+        value: int | float = int(text)
         fits = value <= LARGEST_INTEGER
     else:
         value = float(text)
