@@ -145,18 +145,18 @@ class Machine:
 
     def signal_until(self, limit: int) -> None:
         """Fill the queue of signals; they only count, so only the outside is watched while it lasts."""
-        if self.live.is_finished:
+        command = cmd.Signal(at=self.now, name="nobody", data=msgspec.Raw(b"1"))
+        if self.do(command) is None:
             return
-        data = msgspec.Raw(b"1")
-        while self.live.signal_count < limit - 1:
+        while self.live.signal_count < limit - 1 and not self.live.is_finished:
             for state in (self.live, self.twin):
-                turn = advance(state, cmd.Signal(at=self.now, name="nobody", data=data))
-            for event in turn.events:
-                self.observer.see(event)
-                self.stored.append(encode_event(event))
-                self.history.append(event)
-                evolve(self.folded, event)
-        self.do(cmd.Signal(at=self.now, name="nobody", data=data))
+                turn = advance(state, command)
+                assert (len(turn.events), turn.effects) == (1, [])
+            self.observer.see(turn.events[0])
+            self.stored.append(encode_event(turn.events[0]))
+            self.history += turn.events
+            evolve(self.folded, turn.events[0])
+        self.do(command)
 
     # ── memory lost and found ────────────────────────────────────────────────────────────────────────────────────────
 

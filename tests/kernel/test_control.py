@@ -116,7 +116,7 @@ def test_a_cancelled_execution_ends_when_its_running_attempts_have() -> None:
 
 
 def test_cancel_starts_nothing_that_was_ready() -> None:
-    scene = Scene(function("a"), function("b"), noop("c", "a"), max_concurrency=1).start()
+    scene = Scene(function("a"), function("b"), noop("c", "a")).start(admit=1)
     scene.cancel()
     assert scene.admit() == []
     scene.succeed("a")

@@ -39,7 +39,10 @@ def everything() -> Scene:
     scene.lose("suspect")
     scene.fail("failed", "retrying", "held", admit=False)
     scene.pause("/held/")
+    scene.at(20)
+    scene.pause()
     scene.at(30)
+    scene.resume()
     scene.pause()
     scene.signal("go", {"early": True})
     scene.at(40)
@@ -53,6 +56,14 @@ def test_a_restored_state_equals_the_one_it_was_taken_from_field_by_field() -> N
     restored = restore(ID, scene.plan, document)
     must_agree(restored, scene.state)
     assert dump(restored) == document
+
+
+def test_who_has_waited_longest_survives_a_snapshot() -> None:
+    steps = (function("a"), wait("late", "a", config={"signal": "go"}), wait("early", config={"signal": "go"}))
+    scene = Scene(*steps).start().succeed("a")
+    scene.state = restore(ID, scene.plan, dump(scene.state))
+    scene.signal("go")
+    assert scene.phases() == ["completed", "waiting", "completed"]
 
 
 def test_a_snapshot_and_what_came_after_it_say_the_same_as_the_whole_history() -> None:

@@ -148,6 +148,17 @@ def test_a_retrys_interval_stands_still_in_a_pause_too() -> None:
     assert scene.at(51).phases() == ["ready"]
 
 
+def test_a_retrys_interval_of_a_paused_task_stands_still() -> None:
+    scene = Scene(function("a", retry=AGAIN), function("b")).start()
+    scene.pause("/a/")
+    scene.fail("a")
+    scene.at(50)
+    assert scene.phases() == ["retrying", "running"]
+    scene.resume("/a/")
+    assert scene.at(50.9).phases() == ["retrying", "running"]
+    assert scene.at(51).phases() == ["ready", "running"]
+
+
 def test_a_wait_for_a_signal_that_does_not_come_in_time_fails() -> None:
     scene = Scene(wait("w", config={"signal": "go", "deadline": "5s"})).start()
     assert scene.at(4.9).phases() == ["waiting"]
