@@ -78,6 +78,10 @@ class GroupCommit:
         if self._writer is not None:
             await self._writer
 
+    def left(self) -> Sequence[Pending]:
+        """What was given up when it was closed: not written, or nobody knows."""
+        return self._open
+
     def abort(self) -> None:
         """Stop at once; nothing more is written."""
         if self._writer is not None:
@@ -103,6 +107,7 @@ class GroupCommit:
             found = await self._commit([append for append in built if append is not None])
             self._is_busy = False
             if found is None:
+                self._open = [*batch, *self._open]
                 return
             self.commits += 1
             verdicts = iter(found)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
+from taskengine.errors import StorageError
 from taskengine.kernel.advance import Turn, advance
 from taskengine.kernel.snapshot import dump
 from taskengine.model import command as cmd
@@ -286,6 +287,20 @@ class Node:
         elif not resident.stored_owner:
             self.on_parked(resident)
 
+    def must_be_open(self) -> None:
+        """``StorageError("engine_stopped")`` once nothing more is taken."""
+        if self.is_closed:
+            raise _stopped("nothing was written")
+
+    def dismiss(self) -> None:
+        """Everything is written that will be: whoever still waits for it is told so."""
+        waiting: list[asyncio.Future[Any]] = [one for waiters in self.waiters.values() for one in waiters]
+        waiting += [one for pending in self.commit.left() for one in pending.waiters]
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_exception(_stopped("it may have been written, or go on elsewhere"))
+                waiter.exception()  # seen, whether or not somebody still waits
+
     def drop(self, resident: Resident, verdict: Verdict) -> None:
         """Forget a state that the store does not have; stop what runs for it. Its waiters look again."""
         if resident.is_dropped:
@@ -351,6 +366,10 @@ class Node:
         self.admission.release(is_suspect=attempt.is_suspect)
         if attempt.is_ended:
             self.admission.serve()
+
+
+def _stopped(what: str) -> StorageError:
+    return StorageError("engine_stopped", f"the engine has stopped; {what}", hint="ask an engine that runs")
 
 
 def _is_owed(resident: Resident, task: int, *, attempt: int) -> bool:

@@ -136,6 +136,7 @@ class Operations:
                 return
             if resident is None:
                 raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
+            node.must_be_open()
             done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
             node.turn(resident, make(now), waiter=done, marks=(Mark(mark, b"", now),) if mark else ())
             begun.append(done)
@@ -213,6 +214,7 @@ class Operations:
             resident = await self._residency.resident(execution_id)
             if resident is None:
                 raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
+            node.must_be_open()
             done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
             node.turn(resident, command, marks=(Mark(mark, b"", node.environment.now()),) if mark else ())
             pending = node.append_nothing(resident)
@@ -224,6 +226,7 @@ class Operations:
     async def wait(self, execution_id: str) -> Result:
         """Wait for an execution's end, here or elsewhere. Cancelling the wait changes nothing."""
         node = self._node
+        node.must_be_open()
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         node.waiters.setdefault(execution_id, []).append(future)
         try:
@@ -253,6 +256,7 @@ class Operations:
 
     def _must_accept(self) -> None:
         node, bounds = self._node, self._node.settings
+        node.must_be_open()
         if node.commit.trouble is not None:
             raise node.commit.trouble
         for what, actual, bound in (

@@ -61,20 +61,25 @@ class Services:
         node.timers.close()
         await self._drain(node.settings.stop_grace_ms / 1000)
         node.is_closed = True
-        now = node.environment.now()
         for resident in list(node.residents.values()):
-            given_back = tuple((attempt.task, attempt.number) for attempt in resident.running.values())
-            for attempt in list(resident.running.values()):
-                attempt.forget()
-                attempt.stop()
-            resident.running.clear()
-            if given_back:
-                node.turn(resident, cmd.Lost(at=now, attempts=tuple(sorted(given_back)), is_counted=False))
+            self._give_back(resident)
         await node.commit.close()
+        node.dismiss()
         try:
             await node.store.leave(node.node_id, now=node.environment.now())
         except StorageError as error:
             _log.warning("node.left_behind", extra={"error": error.name})  # our lock goes with the process
+
+    def _give_back(self, resident: Resident) -> None:
+        """Take back every attempt that the state wants performed, also one whose commit is still on its way."""
+        node = self._node
+        for attempt in list(resident.running.values()):
+            attempt.forget()
+            attempt.stop()
+        resident.running.clear()
+        owed = sorted((task, live.attempt) for task, live in resident.state.live.items() if live.is_launched)
+        if owed:
+            node.turn(resident, cmd.Lost(at=node.environment.now(), attempts=tuple(owed), is_counted=False))
 
     async def _drain(self, grace_s: float) -> None:
         loop = asyncio.get_running_loop()

@@ -59,8 +59,9 @@ class Record:
         self.summary = summary
         self.state = Execution(summary.execution_id, plan)
         self.bodies: list[bytes] = []
-        self.scheduled: dict[tuple[int, int], int] = {}  # (task, attempt) → seq
+        self.scheduled: dict[tuple[int, int], str] = {}  # (task, attempt) → the node that owned it from then on
         self.stopped: dict[int, int] = {}  # task → attempts up to this one may not begin any more: a client was told so
+        self.left_by = ""  # the node that gave it back, while nobody has gone on with it
         self.ends: list[tuple[int, int]] = []  # (task, seq) of everything that ended a task
         self.results: list[Result] = []  # one for each time it ended
 
@@ -124,6 +125,7 @@ class Audit:
 
     def _follow(self, record: Record, summary: Summary) -> None:
         before, record.summary = record.summary, summary
+        record.left_by = before.owner if summary.owner == "" and summary.seq == before.seq else ""
         known = len(record.bodies)
         found = at_once(self._store.events(summary.execution_id, after=known, limit=_EVERYTHING))
         self._require(
@@ -150,7 +152,7 @@ class Audit:
             is_stopped = state.is_paused or state.is_cancelling or state.is_finished or state.is_held(event.task)
             self._require(not is_stopped, "began_while_stopped", f"{where} of task {event.task}")
         if isinstance(event, ev.TaskScheduled):
-            record.scheduled[event.task, event.attempt] = len(record.bodies)
+            record.scheduled[event.task, event.attempt] = record.summary.owner
         deed = _DEEDS.get(type(event))
         tag: str = getattr(event, "by", "")
         if deed is not None and tag:
@@ -213,6 +215,7 @@ class Audit:
         at_once(self._store.commit([Append(given_back, row.seq, row.token, ())]))
         self.note(f"take {execution_id}")
         self.look_again()
+        self.records[execution_id].left_by = ""
         return True
 
     # ── what functions do ────────────────────────────────────────────────────────────────────────────────────────────
@@ -254,6 +257,15 @@ class Audit:
         record = self.records.get(result.execution_id)
         is_true = record is not None and result in record.results
         self._judge(is_true, "wrong_result", f"{result} is none of {record.results if record else []}")
+
+    def must_have_given_back(self, node_id: str) -> None:
+        """A node has stopped gracefully: no attempt is left that nobody performs."""
+        for record in self.records.values():
+            if record.left_by != node_id:
+                continue
+            running = [(task, live.attempt) for task, live in record.state.live.items() if live.is_launched]
+            left = [one for one in running if record.scheduled[one] == node_id]
+            self._judge(not left, "not_given_back", f"{record.execution_id} was left by {node_id} with attempts {left}")
 
     # ── at the end ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 Functions = Callable[["SimNode"], Mapping[str, Callable[..., Any]]]
 _START_TRIES: Final = 200
+_STOPPED_S: Final = 1.0  # within this, whoever still waits for an engine that has stopped is told so
 _START_PAUSE_S: Final = 0.2
 
 
@@ -159,6 +160,7 @@ class World:
 
     async def stop(self, node: SimNode) -> None:
         """Stop a node gracefully, then end its process."""
+        inside = node.engine.node
         node.is_serving = False
         self.counts["stop"] += 1
         stopped = node.domain.spawn(node.engine.stop())
@@ -168,6 +170,11 @@ class World:
             await answer
         except NodeGone:
             return
+        if inside.commit.trouble is None:
+            self.audit.must_have_given_back(inside.node_id)
+        await asyncio.sleep(_STOPPED_S)
+        if node.calls and not node.is_dead:
+            raise SimulationError("left_hanging", f"{node.name} has stopped, and {len(node.calls)} callers have no answer")
         self._end(node)
 
     async def pause(self, node: SimNode, seconds: float) -> None:
