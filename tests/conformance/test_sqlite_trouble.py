@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from taskengine.adapters.lanes import InlineLane, ThreadLane
+from taskengine.adapters.lanes import ThreadLane
 from taskengine.adapters.sqlite import SqliteSettings, SqliteStore
-from taskengine.adapters.sqlite.connection import Connection, SqliteError, StandardConnection, connect
+from taskengine.adapters.sqlite.connection import Connection, SqliteError
 from taskengine.adapters.sqlite.failures import explain
 from taskengine.adapters.sqlite.files import Ballast, free_bytes
 from taskengine.errors import ConflictError, StorageError
@@ -268,27 +268,6 @@ async def test_a_refusal_in_the_middle_of_a_transaction_leaves_none_open(tmp_pat
             await store.commit([birth("ex_1"), birth("ex_2", business_key="\ud800")])
         assert await store.load(["ex_1", "ex_2"]) == []
         assert await store.commit([append(summary("ex_1", seq=1), expected_seq=0, marks=[mark("key")])]) == COMMITTED
-
-
-async def test_bodies_too_big_for_one_value_are_read_one_by_one(tmp_path: Path) -> None:
-    limits: list[int] = []
-
-    def limited(path: Path, *, is_reader: bool) -> Connection:
-        """SQLite's own limit on a value, lowered from a thousand million bytes."""
-        if not is_reader:
-            return connect(path, is_reader=is_reader)
-        connection = sqlite3.connect(path, isolation_level=None)
-        limits.append(connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000))
-        return StandardConnection(connection)
-
-    first = birth("ex_1", events=4_000)
-    snapshots = [append(summary(f"ex_{n}", seq=1), expected_seq=0, snapshot=bytes(60_000)) for n in (2, 3)]
-    async with opened(lambda: SqliteStore(tmp_path / "store.db", lanes=InlineLane, connect=limited)) as store:
-        await store.commit([first, *snapshots])
-        found = {stored.summary.execution_id: stored for stored in await store.load(["ex_1", "ex_2", "ex_3"])}
-        assert list(found["ex_1"].events) == list(first.events)
-        assert [found[name].snapshot for name in ("ex_2", "ex_3")] == [bytes(60_000)] * 2
-    assert limits == [1_000_000_000]
 
 
 async def test_a_row_changed_by_another_process_between_two_steps_is_a_conflict(tmp_path: Path) -> None:

@@ -102,14 +102,14 @@ class StandardConnection:
         """Run a statement and return its rows."""
         try:
             return self._connection.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _failure(error) from error
 
     def write(self, sql: str, parameters: Sequence[Value] = (), /) -> int:
         """Run a statement and return how many rows it changed."""
         try:
             return self._connection.execute(sql, parameters).rowcount
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _failure(error) from error
 
     def close(self) -> None:
@@ -132,7 +132,9 @@ def connect(path: Path, *, is_reader: bool) -> Connection:
     return StandardConnection(connection)
 
 
-def _failure(error: sqlite3.Error) -> SqliteError:
+def _failure(error: sqlite3.Error | UnicodeDecodeError) -> SqliteError:
+    if isinstance(error, UnicodeDecodeError):  # SQLite named something in a damaged file, and the driver could not read the name
+        return SqliteError(sqlite3.SQLITE_CORRUPT, str(error))
     return SqliteError(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE), str(error))
 
 

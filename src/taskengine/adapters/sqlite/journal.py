@@ -7,9 +7,8 @@ and the rest in the reader's.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from msgspec.structs import astuple
@@ -20,13 +19,9 @@ from taskengine.adapters.sqlite.failures import is_busy, is_constraint, is_full
 from taskengine.errors import InternalError
 from taskengine.ports.store import Append, CommitUnknownError, Head, InboxAnswer, Stored, Summary, Verdict
 
-__all__ = ["answer_of", "commit", "heads", "load", "read_json"]
+__all__ = ["answer_of", "commit", "heads", "load"]
 
 _EXECUTIONS_AT_ONCE: Final = 500
-_EVENTS_AT_ONCE: Final = 1_000
-
-_decode_bodies = msgspec.json.Decoder(list[tuple[str, int, str]]).decode
-_decode_json = msgspec.json.Decoder(list[Any]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -206,42 +201,27 @@ def load(connection: Connection, execution_ids: Sequence[str]) -> list[Stored]:
 
 def _load_in_view(connection: Connection, wanted: list[str]) -> list[Stored]:
     ids = _encode(wanted).decode()
-    summaries = [Summary(*row) for row in read_json(connection, sql.LOAD_SUMMARIES, ids)]
-    bodies = _read_bodies(connection, sql.LOAD_SNAPSHOTS, plain=sql.PLAIN_SNAPSHOTS, wanted=ids)
-    snapshots = {execution_id: (seq, state) for execution_id, seq, state in bodies}
-    above = {summary.execution_id: snapshots.get(summary.execution_id, (0, b""))[0] for summary in summaries}
+    summaries = [Summary(*row) for row in connection.read(sql.LOAD_SUMMARIES, (ids,))]
+    snapshots = {execution_id: (seq, state) for execution_id, seq, state in connection.read(sql.LOAD_SNAPSHOTS, (ids,))}
+    above = {summary.execution_id: snapshots.get(summary.execution_id, (0, None))[0] for summary in summaries}
+    # Most parked executions have nothing after their snapshot.
     tails: dict[str, list[bytes]] = {summary.execution_id: [] for summary in summaries}
-    for spans in _spans([(summary.execution_id, above[summary.execution_id], summary.seq) for summary in summaries]):
-        rows = _read_bodies(connection, sql.LOAD_EVENTS, plain=sql.PLAIN_EVENTS, wanted=_encode(spans).decode())
-        for execution_id, _, body in sorted(rows):
-            tails[execution_id].append(body)
+    behind = [[execution_id, above[execution_id]] for execution_id, seq in map(_end_of, summaries) if seq > above[execution_id]]
+    for execution_id, _, body in sorted(connection.read(sql.LOAD_EVENTS, (_encode(behind).decode(),))):
+        tails[execution_id].append(body)
     return [
         Stored(
             summary=summary,
             snapshot_seq=above[summary.execution_id],
-            snapshot=snapshots[summary.execution_id][1] if summary.execution_id in snapshots else None,
+            snapshot=snapshots.get(summary.execution_id, (0, None))[1],
             events=tails[summary.execution_id],
         )
         for summary in summaries
     ]
 
 
-def _spans(tails: list[tuple[str, int, int]]) -> Iterator[list[tuple[str, int, int]]]:
-    """Cut ``(execution_id, above, up_to)`` into groups of at most ``_EVENTS_AT_ONCE`` events, in order."""
-    group: list[tuple[str, int, int]] = []
-    room = _EVENTS_AT_ONCE
-    for execution_id, first, up_to in tails:
-        above = first
-        while above < up_to:
-            taken = min(room, up_to - above)
-            group.append((execution_id, above, above + taken))
-            above += taken
-            room -= taken
-            if not room:
-                yield group
-                group, room = [], _EVENTS_AT_ONCE
-    if group:
-        yield group
+def _end_of(summary: Summary) -> tuple[str, int]:
+    return summary.execution_id, summary.seq
 
 
 def heads(connection: Connection, execution_ids: Sequence[str]) -> dict[str, Head]:
@@ -256,19 +236,3 @@ def answer_of(connection: Connection, mark: str) -> bytes | None:
     """The answer that a mark holds."""
     rows = connection.read(sql.ANSWER_OF_MARK, (mark,))
     return rows[0][0] if rows else None
-
-
-def read_json(connection: Connection, statement: str, /, *parameters: Value) -> list[Any]:
-    """The rows of a statement that returns them as one JSON array."""
-    return _decode_json(connection.read(statement, parameters)[0][0])
-
-
-def _read_bodies(connection: Connection, statement: str, *, plain: str, wanted: str) -> list[tuple[str, int, bytes]]:
-    """Rows of ``(execution_id, seq, body)``, as one JSON array, or one by one when that would be too big for one value."""
-    try:
-        text = connection.read(statement, (wanted,))[0][0]
-    except SqliteError as error:
-        if error.code != sqlite3.SQLITE_TOOBIG:
-            raise
-        return connection.read(plain, (wanted,))
-    return [(execution_id, seq, bytes.fromhex(body)) for execution_id, seq, body in _decode_bodies(text)]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from taskengine.adapters.sqlite import statements as sql
 from taskengine.adapters.sqlite.connection import Connection, transaction
-from taskengine.adapters.sqlite.journal import read_json
 from taskengine.adapters.sqlite.locks import NodeLocks
 from taskengine.errors import StorageError
 from taskengine.model.value import Instant
@@ -57,8 +55,8 @@ def seize(connection: Connection, locks: NodeLocks, *, dead_node: str, by: str, 
             return []
         with transaction(connection):
             # One more than is taken tells whether any is left.
-            owned: list[str] = read_json(connection, sql.OWNED, dead_node, limit + 1)
-            seized = sorted(owned)[:limit]
+            owned = [execution_id for (execution_id,) in connection.read(sql.OWNED, (dead_node, limit + 1))]
+            seized = owned[:limit]
             connection.write(sql.SEIZE, (msgspec.json.encode(seized).decode(), by))
             is_forgotten = len(owned) <= limit
             if is_forgotten:
@@ -76,9 +74,9 @@ def release(connection: Connection, execution_ids: Sequence[str], *, by: str, no
 
 def due(connection: Connection, *, now: Instant, limit: int) -> tuple[list[str], Instant | None]:
     """Parked executions whose time has come, and when the next one's comes."""
-    come: list[list[Any]] = read_json(connection, sql.DUE, now, limit)
+    come = [execution_id for (execution_id,) in connection.read(sql.DUE, (now, limit))]
     later = connection.read(sql.NEXT_WAKE, (now,))
-    return [execution_id for _, execution_id in sorted(come)], later[0][0] if later else None
+    return come, later[0][0] if later else None
 
 
 def other_nodes(connection: Connection, node_id: str) -> int:

@@ -1,8 +1,8 @@
 """Every SQL statement of the SQLite store but its schema, named, in one place. Values are always bound.
 
-sqlite3 gives up the interpreter's lock at each step of a statement, and beside a thread that computes it waits for it as long as
-that thread may keep it. So what is hot is bounded in steps, not in rows: writes take many rows in one statement of a few fixed
-sizes (prepared once), and reads return one row that holds all rows as JSON, bodies in hexadecimal.
+sqlite3 gives up the interpreter's lock at each step of a statement, and beside a thread that computes it then waits for the lock as
+long as that thread may keep it. A step that reads one row is over before the other thread wakes; one that writes is not. So writes
+are bounded in statements, not in rows: many rows go into one, of a few fixed sizes, so that each is prepared once.
 """
 
 # ruff: noqa: S608 -- the texts are put together from our own constants; values are bound
@@ -91,20 +91,14 @@ IS_PENDING: Final = "SELECT 1 FROM inbox WHERE message_id = ? AND answer IS NULL
 
 # ── load ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+# ?1 is a JSON array of ids, so that one statement fits any number of them.
 _WANTED: Final = "(SELECT value FROM json_each(?1))"
-LOAD_SUMMARIES: Final = f"""
-SELECT json_group_array(json_array({_SUMMARY_COLUMNS})) FROM execution WHERE execution_id IN {_WANTED}"""
-
-PLAIN_SNAPSHOTS: Final = f"SELECT execution_id, seq, state FROM snapshot WHERE execution_id IN {_WANTED}"
-LOAD_SNAPSHOTS: Final = f"SELECT json_group_array(json_array(execution_id, seq, hex(state))) FROM ({PLAIN_SNAPSHOTS})"
-
-# ?1 is a JSON array of [execution_id, above, up_to].
-PLAIN_EVENTS: Final = """
+LOAD_SUMMARIES: Final = f"SELECT {_SUMMARY_COLUMNS} FROM execution WHERE execution_id IN {_WANTED}"
+LOAD_SNAPSHOTS: Final = f"SELECT execution_id, seq, state FROM snapshot WHERE execution_id IN {_WANTED}"
+# ?1 is a JSON array of [execution_id, seq]: the events above that.
+LOAD_EVENTS: Final = """
 SELECT event.execution_id, event.seq, event.body FROM json_each(?1) AS wanted
-CROSS JOIN event ON event.execution_id = json_extract(wanted.value, '$[0]')
-AND event.seq > json_extract(wanted.value, '$[1]') AND event.seq <= json_extract(wanted.value, '$[2]')"""
-LOAD_EVENTS: Final = f"SELECT json_group_array(json_array(execution_id, seq, hex(body))) FROM ({PLAIN_EVENTS})"
-
+CROSS JOIN event ON event.execution_id = json_extract(wanted.value, '$[0]') AND event.seq > json_extract(wanted.value, '$[1]')"""
 HEADS: Final = f"""
 SELECT execution.execution_id, execution.seq, execution.token, execution.owner, coalesce(event.body, x'')
 FROM execution LEFT JOIN event ON event.execution_id = execution.execution_id AND event.seq = execution.seq
@@ -123,19 +117,15 @@ COUNT_OTHER_NODES: Final = "SELECT count(*) FROM node WHERE node_id <> ?"
 
 _OWNED: Final = "owner = ?1 AND owner <> '' AND finished_at IS NULL"
 GIVE_BACK: Final = f"UPDATE execution SET owner = '', wake_at = ?2 WHERE {_OWNED}"
-OWNED: Final = (
-    f"SELECT json_group_array(execution_id) FROM (SELECT execution_id FROM execution WHERE {_OWNED} ORDER BY execution_id LIMIT ?2)"
-)
+OWNED: Final = f"SELECT execution_id FROM execution WHERE {_OWNED} ORDER BY execution_id LIMIT ?2"
 RELEASE: Final = (
     f"UPDATE execution SET owner = '', wake_at = ?3 WHERE {_OWNED} AND execution_id IN (SELECT value FROM json_each(?2))"
 )
 SEIZE: Final = f"UPDATE execution SET owner = ?2, token = token + 1 WHERE execution_id IN {_WANTED}"
 
 DUE: Final = """
-SELECT json_group_array(json_array(wake_at, execution_id)) FROM (
-    SELECT wake_at, execution_id FROM execution
-    WHERE wake_at IS NOT NULL AND wake_at <= ?1 AND owner = '' ORDER BY wake_at, execution_id LIMIT ?2
-)"""
+SELECT execution_id FROM execution
+WHERE wake_at IS NOT NULL AND wake_at <= ?1 AND owner = '' ORDER BY wake_at, execution_id LIMIT ?2"""
 NEXT_WAKE: Final = """
 SELECT wake_at FROM execution WHERE wake_at IS NOT NULL AND wake_at > ? AND owner = '' ORDER BY wake_at LIMIT 1"""
 DATA_VERSION: Final = "PRAGMA data_version"
