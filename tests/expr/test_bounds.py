@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -62,6 +64,30 @@ def test_nesting_is_bounded_before_minijinja_or_python_is(shape: str) -> None:
     assert limit(make(most + 1)).name == "expression_too_deep"
     deepest = (MAX_SOURCE_BYTES - 20) * most // len(make(most))
     assert limit(make(deepest)).name == "expression_too_deep"
+
+
+def test_the_deepest_expressions_fit_into_one_mib_of_stack() -> None:
+    """In a process of its own, because the other outcome is no exception. Threads have 8 MiB on most systems, 1 MiB on musl."""
+    sources = [*[make(most) for make, most in NESTED.values()], *["1" + f" {symbol} 1" * 580 for symbol in ("and", "or", "~")]]
+    program = f"""
+import threading
+from taskengine.errors import ExpressionError
+from taskengine.expr import expression
+done = []
+def evaluate():
+    for source in {sources!r}:
+        try:
+            expression(source).evaluate({DOCUMENT!r})
+        except ExpressionError:
+            pass
+        done.append(source)
+threading.stack_size(1024 * 1024)
+thread = threading.Thread(target=evaluate)
+thread.start()
+thread.join()
+assert len(done) == {len(sources)}
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("symbol", ["and", "or", "~"])
