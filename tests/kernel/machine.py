@@ -22,6 +22,7 @@ from taskengine.kernel.snapshot import dump, restore
 from taskengine.kernel.state import Execution
 from taskengine.kernel.story import story, why
 from taskengine.model import command as cmd
+from taskengine.model import event as ev
 from taskengine.model.codec import decode_event, encode_event
 from taskengine.model.effect import Effect, Halt, Launch, WakeAt
 from taskengine.model.event import Event
@@ -32,6 +33,13 @@ from tests.kernel.seen import Seen
 from tests.kernel.world import OVER, World, heard
 
 ID = "ex_00000000000000000000000000"
+
+# What may follow first from each way in which an attempt can end.
+MEANINGS: dict[type, tuple[type, ...]] = {
+    cmd.Succeeded: (ev.TaskCompleted, ev.TaskFailed),
+    cmd.Failed: (ev.TaskRetryScheduled, ev.TaskFailed, ev.TaskCancelled),
+    cmd.Abandoned: (ev.TaskAttemptLost, ev.TaskCancelled),
+}
 
 
 def fields(state: Execution, *, is_judged: bool) -> dict[str, Any]:
@@ -88,8 +96,11 @@ class Machine:
         again = advance(self.twin, command)
         assert (again.events, again.effects) == (turn.events, turn.effects), "the twin answers differently"
         self.seen.add("command accepted", kind)
+        if isinstance(command, cmd.Report):
+            assert isinstance(turn.events[0], MEANINGS[type(command.end)]), f"{command} becomes {turn.events[0]}"
         self._follow(turn, at)
         self.observer.at_rest(at)
+        assert self.live.is_idle == self.observer.is_idle()
         must_agree(self.live, self.twin, is_judged=False)
         must_agree(self.live, self.folded, is_judged=False)
         self.world.commit(turn.effects)
@@ -194,6 +205,7 @@ class Machine:
             self.seen.add("other", "crash, snapshot and tail")
         check(self.live)
         must_agree(self.live, self.folded, is_judged=False)
+        assert self.live.is_idle == self.observer.is_idle()
         self.world.crash()
         if self.live.seq:
             owed = sorted((one.task, one.attempt) for one in outstanding(self.live) if isinstance(one, Launch | Halt))

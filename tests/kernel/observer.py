@@ -483,6 +483,15 @@ class Observer:
             return not oracle.is_handled(self.workflow, record.step, record.error, self._ends())
         return record.status in {"cancelled", "running", "waiting", "stuck", "retrying"}
 
+    def is_idle(self) -> bool:
+        """Whether only time, a signal or a command can make something happen."""
+        if self.end is not None:
+            return True
+        if any(record.status == "running" for record in self.records):
+            return False
+        ready = [record for record in self.records if record.status == "ready" and record.step.id not in self.held]
+        return self.is_paused or not ready
+
     def waiting_signals(self) -> int:
         """How many signals nobody has taken."""
         return sum(len(queue) for queue in self.signals.values())

@@ -175,7 +175,8 @@ class Player:
 
     def pause(self, tape: Tape) -> None:
         path = "/" if tape.chance(50) else self.one_of(tape, BEGUN)
-        self.machine.do(cmd.Pause(at=self.machine.now, path=path))
+        for _ in range(tape.pick((1, 1, 2))):
+            self.machine.do(cmd.Pause(at=self.machine.now, path=path))
 
     def resume(self, tape: Tape) -> None:
         state = self.machine.live
@@ -209,6 +210,14 @@ class Player:
             path = "/" if tape.chance(10) else self.one_of(tape, AGAIN)
             self.machine.do(cmd.Retry(at=self.machine.now, path=path))
 
+    def retry_with_cause(self, tape: Tape) -> None:
+        """A failed task, and those it depends on that failed as well: it goes through its join again."""
+        path = self.one_of(tape, AGAIN)
+        step = self.machine.plan.steps[self.machine.plan.number_of(path)]
+        for number in (*step.dependencies, step.number):
+            if Phase(self.machine.live.phase[number]) in AGAIN:
+                self.machine.do(cmd.Retry(at=self.machine.now, path=self.paths[number]))
+
     def anything(self, tape: Tape) -> None:
         """Nonsense included."""
         self.machine.do(tape.pick(self.commands())(tape))
@@ -236,6 +245,7 @@ OPERATIONS: Final[Sequence[tuple[int, Callable[[Player, Tape], None]]]] = (
     (14, Player.signal),
     (10, Player.retry),
     (8, Player.resume),
+    (4, Player.retry_with_cause),
     (6, Player.pause),
     (8, Player.perform),
     (6, Player.read_back),

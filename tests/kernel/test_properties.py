@@ -20,7 +20,7 @@ from tests.kernel.seen import Seen
 EXAMPLES = amount(test=400, nightly=20_000)
 NUMBERS = st.integers(0, 2**16 - 1)
 GRAPH = st.lists(NUMBERS, min_size=400, max_size=400)
-STEPS = st.lists(st.tuples(*[NUMBERS] * 6), min_size=60, max_size=240)
+STEPS = st.lists(st.tuples(*[NUMBERS] * 6), min_size=75, max_size=250)
 
 
 @pytest.mark.timeout(7_200)
