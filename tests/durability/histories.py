@@ -21,7 +21,7 @@ from taskengine.model.status import Phase
 from taskengine.model.workflow import Workflow
 from taskengine.ports.store import ExecutionFilter, Store, Summary
 
-__all__ = ["History", "effect_problems", "histories", "problems"]
+__all__ = ["History", "effect_problems", "histories", "premature_effects", "problems"]
 
 _PAGE: Final = 1_000
 
@@ -133,19 +133,24 @@ def _started_in_pause(history: History) -> Iterator[str]:
 
 def effect_problems(found: Iterable[History], effects: Collection[tuple[str, str, int]]) -> Iterator[str]:
     """Effects against histories: none before its attempt was committed, at least one for each result taken."""
-    scheduled: set[tuple[str, str, int]] = set()
-    completed: set[tuple[str, str]] = set()
+    found = list(found)
+    yield from premature_effects(found, effects)
+    done = {(execution_id, path) for execution_id, path, _ in effects}
     for history in found:
-        execution_id = history.summary.execution_id
         for event in history.events:
-            match event:
-                case ev.TaskScheduled(task=task, attempt=attempt):
-                    scheduled.add((execution_id, history.plan.steps[task].path, attempt))
-                case ev.TaskCompleted(task=task) if history.plan.steps[task].step.type == "function":
-                    completed.add((execution_id, history.plan.steps[task].path))
-                case _:
-                    pass
+            if isinstance(event, ev.TaskCompleted):
+                step = history.plan.steps[event.task]
+                if step.step.type == "function" and (history.summary.execution_id, step.path) not in done:
+                    yield f"{step.path} of {history.summary.execution_id} has a result and no effect"
+
+
+def premature_effects(found: Iterable[History], effects: Collection[tuple[str, str, int]]) -> Iterator[str]:
+    """Effects whose attempt no history knows."""
+    scheduled = {
+        (history.summary.execution_id, history.plan.steps[event.task].path, event.attempt)
+        for history in found
+        for event in history.events
+        if isinstance(event, ev.TaskScheduled)
+    }
     for effect in set(effects) - scheduled:
         yield f"{effect} took place and no commit says that it may"
-    for missing in completed - {(execution_id, path) for execution_id, path, _ in effects}:
-        yield f"{missing} has a result and no effect"

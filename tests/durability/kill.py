@@ -10,7 +10,6 @@ import asyncio
 import random
 import select
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from importlib import import_module
@@ -23,11 +22,11 @@ import msgspec
 from taskengine import Engine
 from taskengine.adapters.lanes import ThreadLane
 from taskengine.adapters.sqlite import SqliteStore
-from taskengine.model import event as ev
 from taskengine.runtime.settings import NodeSettings
 from taskengine.testing.crash import Child, CrashPoints, Ended, Point, Say, fork
-from tests.durability.histories import History, effect_problems, histories, problems
-from tests.durability.scenario import CONTROL, EXPECTED, Effects, Gate, functions, play
+from tests.durability.acknowledged import Acknowledged
+from tests.durability.histories import History, effect_problems, histories, premature_effects, problems
+from tests.durability.scenario import CONTROL, Effects, Gate, functions, play
 
 __all__ = ["Cycle", "Report", "Trace", "trace"]
 
@@ -59,20 +58,6 @@ class Trace(msgspec.Struct, frozen=True):
 
     statements: list[str]
     problems: list[str]
-
-
-class Acknowledged(msgspec.Struct, frozen=True):
-    """What the victim was told: by kind and key, with the answer."""
-
-    answers: dict[tuple[str, str], object]
-
-    @property
-    def keys(self) -> set[str]:
-        return {key for _, key in self.answers}
-
-    @property
-    def starts(self) -> dict[str, str]:
-        return {key: str(answer) for (kind, key), answer in self.answers.items() if kind == "start"}
 
 
 # ── who plays ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -128,11 +113,10 @@ async def _recovering(directory: Path, acknowledged: Acknowledged) -> list[str]:
     gate = Gate(is_open=True)
     found = await _play(directory, CrashPoints(), gate=gate, said=hear, known=acknowledged.keys)
     again = Acknowledged({**acknowledged.answers, **answers})
-    wrong += [f"{key} became another execution" for key, one in acknowledged.starts.items() if again.starts[key] != one]
     wrong += [problem for history in found for problem in problems(history)]
     wrong += effect_problems(found, Effects.read(directory / "effects"))
-    wrong += _counted(found, again)
-    wrong += _ended(again, acknowledged)
+    wrong += again.missing(found)
+    wrong += again.unlike(acknowledged)
     wrong += _left(directory)
     return wrong
 
@@ -145,55 +129,11 @@ async def _examine_rest(directory: Path, acknowledged: Acknowledged) -> list[str
         found = await histories(store)
     finally:
         await store.close()
-    wrong = [problem for history in found for problem in problems(history)]
     effects = directory / "effects"
-    committed = set(_scheduled_before(found))
-    done = set(Effects.read(effects)) if effects.exists() else set()
-    wrong += [f"{effect} took place and no commit says that it may" for effect in done - committed]
-    wrong += _counted(found, acknowledged)
-    by_id = {history.summary.execution_id: history for history in found}
-    for (kind, key), answer in acknowledged.answers.items():
-        if kind == "result":
-            history = by_id[acknowledged.starts[key]]
-            if [history.state.status.value, msgspec.json.decode(history.state.output or b"null")] != answer:
-                wrong.append(f"the result of {key} was {answer} and is {history.state.status}")
+    wrong = [problem for history in found for problem in problems(history)]
+    wrong += premature_effects(found, Effects.read(effects) if effects.exists() else [])
+    wrong += acknowledged.missing(found)
     return wrong
-
-
-def _scheduled_before(found: Iterable[History]) -> Iterator[tuple[str, str, int]]:
-    for history in found:
-        for event in history.events:
-            if isinstance(event, ev.TaskScheduled):
-                yield history.summary.execution_id, history.plan.steps[event.task].path, event.attempt
-
-
-_CAUSED: Final = {
-    "signal": ("approve", ev.SignalReceived),
-    "pause": ("pause", ev.SubtreePaused),
-    "resume": ("resume", ev.SubtreeResumed),
-}
-
-
-def _counted(found: Iterable[History], acknowledged: Acknowledged) -> Iterator[str]:
-    """What was acknowledged is there once; what was not is there once at most."""
-    found = list(found)
-    starts = Counter(history.summary.business_key for history in found)
-    for key in EXPECTED:
-        if starts[key] > 1 or (key in acknowledged.starts and starts[key] != 1):
-            yield f"{key} was started {starts[key]} times"
-    for kind, (by, event) in _CAUSED.items():
-        count = sum(history.number_of(event, by=by) for history in found)
-        if count > 1 or ((kind, by) in acknowledged.answers and count != 1):
-            yield f"{kind} took place {count} times"
-
-
-def _ended(again: Acknowledged, before: Acknowledged) -> Iterator[str]:
-    for key, expected in EXPECTED.items():
-        result = again.answers.get(("result", key))
-        if result != ["completed", expected]:
-            yield f"{key} ended as {result}, not with {expected}"
-        if before.answers.get(("result", key), result) != result:
-            yield f"{key} had another result before"
 
 
 def _left(directory: Path) -> list[str]:
