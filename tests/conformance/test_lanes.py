@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 import pytest
 
@@ -18,6 +18,15 @@ def lane(request: pytest.FixtureRequest) -> Iterator[Lane]:
     made: Lane = request.param("test")
     yield made
     made.close()
+
+
+@pytest.fixture
+async def unheard() -> AsyncGenerator[list[object]]:
+    """What the loop could tell nobody but its log."""
+    contexts: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: contexts.append(context))
+    yield contexts
+    assert contexts == []
 
 
 @pytest.fixture
@@ -60,7 +69,7 @@ async def test_calls_of_one_lane_share_one_thread_that_is_not_the_loops(thread_l
     assert threading.get_ident() not in threads
 
 
-async def test_a_cancelled_caller_disturbs_nobody(thread_lane: ThreadLane) -> None:
+async def test_a_cancelled_caller_disturbs_nobody(thread_lane: ThreadLane, unheard: list[object]) -> None:
     begun, may_end = threading.Event(), threading.Event()
     done: list[str] = []
 
@@ -83,7 +92,7 @@ async def test_a_cancelled_caller_disturbs_nobody(thread_lane: ThreadLane) -> No
     assert done == ["slow"]
 
 
-async def test_a_cancelled_callers_failure_is_nobodys(thread_lane: ThreadLane) -> None:
+async def test_a_cancelled_callers_failure_is_nobodys(thread_lane: ThreadLane, unheard: list[object]) -> None:
     may_end = threading.Event()
 
     def fail() -> None:

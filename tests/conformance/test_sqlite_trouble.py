@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from taskengine.adapters.lanes import ThreadLane
-from taskengine.adapters.sqlite import SqliteSettings, SqliteStore
-from taskengine.adapters.sqlite.connection import Connection, SqliteError
+from taskengine.adapters.lanes import InlineLane, ThreadLane
+from taskengine.adapters.sqlite import SqliteSettings, SqliteStore, journal
+from taskengine.adapters.sqlite.connection import Connection, SqliteError, connect
 from taskengine.adapters.sqlite.failures import explain
 from taskengine.adapters.sqlite.files import Ballast, free_bytes
 from taskengine.errors import ConflictError, StorageError
 from taskengine.ports.store import CommitUnknownError, Verdict
 from taskengine.testing.conformance.samples import append, birth, follow, mark, opened, summary, workflow
-from tests.conformance.seams import Seam, inline
+from tests.conformance.seams import Seam, Watched, inline
 
 COMMITTED, CONFLICT = [Verdict.COMMITTED], [Verdict.CONFLICT]
 
@@ -285,3 +285,30 @@ async def test_a_row_changed_by_another_process_between_two_steps_is_a_conflict(
                 assert other.execute("SELECT * FROM execution").fetchall() == before
             other.close()
         assert await store.commit([follow(first.summary)]) == COMMITTED
+
+
+async def test_an_execution_that_grows_while_it_is_read_is_read_as_it_was(tmp_path: Path) -> None:
+    """Another process commits between any two statements of a read: row, snapshot and events still belong together."""
+    first = birth("ex_1", events=2)
+    rows = [first.summary]
+    writer: list[Connection] = []
+
+    def grow(inner: Connection, sql: str) -> None:
+        if "FROM" in sql:
+            step = append(summary("ex_1", seq=rows[-1].seq + 2), expected_seq=rows[-1].seq, snapshot=b"%d" % rows[-1].seq)
+            assert journal.commit(writer[0], [step]) == COMMITTED
+            rows.append(step.summary)
+
+    def growing(path: Path, *, is_reader: bool) -> Connection:
+        connection = connect(path, is_reader=is_reader)
+        return Watched(connection, grow) if is_reader else connection
+
+    async with opened(lambda: SqliteStore(tmp_path / "store.db", lanes=InlineLane, connect=growing)) as store:
+        await store.commit([first])
+        writer.append(connect(tmp_path / "store.db", is_reader=False))
+        for _ in range(5):
+            (stored,) = await store.load(["ex_1"])
+            assert stored.summary in rows
+            assert stored.snapshot_seq + len(stored.events) == stored.summary.seq
+        writer[0].close()
+    assert len(rows) > 5
