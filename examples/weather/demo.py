@@ -44,8 +44,9 @@ def main() -> int:
 
     say("The process is gone, the table was never committed. The same file again, with --resume:")
     resume = [engine, "run", str(EXAMPLE / "weather.yaml"), "--resume", "--db", str(OUT / "demo.db"), "--watch"]
-    show(resume)
-    outcome = subprocess.run(resume, cwd=ROOT, timeout=PATIENCE_S, check=False).returncode
+    show(resume, output=OUT / "output.json")
+    with (ROOT / OUT / "output.json").open("wb") as output:
+        outcome = subprocess.run(resume, cwd=ROOT, timeout=PATIENCE_S, check=False, stdout=output).returncode
     if outcome != 0:
         say(f"FAILED: the resumed run ended with exit code {outcome}")
         return 1
@@ -89,7 +90,10 @@ def conclude(engine: str, *, before: Events, after: Events) -> int:
     first, second = completed(before), completed(after[len(before) :])
     print(f"\nbefore the kill: {len(first)} steps done   ({', '.join(first)})")
     print(f"after the kill:  {len(second)} steps done   ({', '.join(second)})")
-    print(f"report  {OUT / 'report.md'}\nchart   {OUT / 'weather.svg'}\ntable   {OUT / 'weather.db'}: monthly_weather\n")
+    print()
+    for what, name in (("output", "output.json"), ("report", "report.md"), ("chart", "weather.svg"), ("table", "weather.db")):
+        print(f"{what:<7} {OUT / name}")
+    print()
     wrong = {
         "the table equals an independent computation": expected.compare(ROOT / OUT / "weather.db", ROOT / SOURCE),
         "the report names exactly the 20 defects": misjudged(),
@@ -134,9 +138,9 @@ def say(text: str) -> None:
     print(f"\n{text}", flush=True)
 
 
-def show(command: list[str]) -> None:
+def show(command: list[str], *, output: Path | None = None) -> None:
     """Print a command as it can be pasted."""
-    print(f"\n$ {shlex.join(command)}\n", flush=True)
+    print(f"\n$ {shlex.join(command)}{f' > {output}' if output else ''}\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 from typing import Final, Protocol
 
 from taskengine.app.follow import Change, Follower
-from taskengine.define.phrase import visible
+from taskengine.cli.output import paired
 from taskengine.model import event as ev
 from taskengine.model.duration import format_duration
 from taskengine.model.value import Instant, TaskError
@@ -14,7 +14,6 @@ from taskengine.wire.instant import iso_instant
 
 __all__ = ["Lines", "Silence", "View", "line_of"]
 
-_MAX_VALUE: Final = 300
 _ENDS: Final[dict[type, str]] = {
     ev.TaskCompleted: "completed",
     ev.TaskFailed: "failed",
@@ -86,8 +85,7 @@ def line_of(follower: Follower, change: Change) -> str:
     if error is not None:
         fields["error"] = f"{error.type}: {error.message}".rstrip(": ")
     subject = {"step": change.step.id} if change.step.number else {"execution": state.execution_id}
-    told = " ".join(f"{name}={_quoted(str(value))}" for name, value in {**subject, **fields}.items() if value not in {None, ""})
-    return f"{iso_instant(event.at)} {told}"
+    return f"{iso_instant(event.at)} {paired({**subject, **fields})}"
 
 
 def _task_fields(event: ev.Event) -> dict[str, object]:
@@ -130,12 +128,3 @@ def _span(change: Change) -> dict[str, object]:
     if change.started_at is not None:
         told["dur"] = format_duration(change.event.at - change.started_at)
     return told
-
-
-def _quoted(value: str) -> str:
-    """As it is when it is one plain word, else in double quotes on one line."""
-    text = value if len(value) <= _MAX_VALUE else value[:_MAX_VALUE] + "..."
-    if text and not any(character.isspace() or character in '"=' for character in text):
-        return visible(text)
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{visible(escaped)}"'

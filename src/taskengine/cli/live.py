@@ -99,6 +99,7 @@ def _line(row: Row, *, style: Look, width: int, names: int) -> str:
     name += " " * (names - cells(name))
     head = f"  {style.mark(row.mark)} {name}  {row.status:<9}  {row.duration:>7}  "
     room = width - 1 - cells(head)
-    note = style.crop(visible(row.note), room) if row.note and room >= _NOTE else ""
+    told = row.note or (f"attempt {row.attempt}" if row.attempt > 1 else "")
+    note = style.crop(visible(told), room) if told and room >= _NOTE else ""
     status = style.status(row.mark, word=f"{name}  {row.status:<9}")
     return f"  {status}  {row.duration:>7}  {style.styled(note, 'dim') if note else ''}".rstrip()

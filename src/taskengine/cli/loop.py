@@ -11,11 +11,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from taskengine.cli.exits import Exit
+from taskengine.cli.output import paired
 
 __all__ = ["Interrupts", "in_fast_loop", "in_loop", "log_to_stderr"]
 
 T = TypeVar("T")
-_LEVELS: Final = (logging.ERROR, logging.INFO, logging.DEBUG)
+_LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 def in_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -70,16 +71,16 @@ class _Stderr(logging.StreamHandler[Any]):
 
 
 class _Fields(logging.Formatter):
-    """``level logger: event key=value``."""
+    """``level logger: event key=value``, in the form of the progress lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         known = logging.makeLogRecord({}).__dict__
-        fields = "".join(f" {name}={value}" for name, value in vars(record).items() if name not in known and name != "message")
-        return f"{record.levelname.lower()} {record.name}: {record.getMessage()}{fields}"
+        facts = {name: value for name, value in vars(record).items() if name not in known and name != "message"}
+        return f"{record.levelname.lower()} {record.name}: {record.getMessage()} {paired(facts)}".rstrip()
 
 
 def log_to_stderr(verbosity: int) -> None:
-    """Errors of the engine, and with ``-v`` what it does."""
+    """What troubles the engine, and with ``-v`` what it does."""
     target = _Stderr()
     target.setFormatter(_Fields())
     logger = logging.getLogger("taskengine")
