@@ -108,6 +108,7 @@ READING: Final = (
         '{"name": "a", "variables": {"n": ▸' + "9" * 5000 + '}, "steps": [{"id": "a", "type": "noop"}]}',
     ),
     _case("NUL in JSON", "control_character", '{"name": "a", "description": ▸"x\\u0000y", "steps": [{"id": "a", "type": "noop"}]}'),
+    _case("NUL as an escape, said once", "control_character", 'name: ▸"a\\0b"\nsteps: [{id: a, type: noop}]\n'),
     _case("too deep", "too_deep", "name: a\nvariables: " + "[" * 63 + "▸[" + "\n"),
     _case("a list too long", "too_many_items", "name: a\nvariables: {a: [" + "1," * 10_000 + "▸1]}\n"),
     _case(
@@ -180,6 +181,11 @@ SHAPE: Final = (
         steps:
           - {id: a, type: noop, priority: ▸-1, retry: {max_attempts: ▸2147483648, backoff_coefficient: ▸0.5}}
         """,
+    ),
+    _case(
+        "fractions and booleans where a whole number is due",
+        "out_of_range wrong_type",
+        "name: a\nlimits: {max_concurrency: ▸5.0, priority: ▸true}\nsteps: [{id: a, type: noop}]\n",
     ),
     _case(
         "two spellings of one setting",
@@ -269,6 +275,7 @@ STEPS: Final = (
         "duplicate_dependency",
         "name: a\nsteps:\n  - {id: a, type: noop}\n  - {id: b, type: noop, depends_on: [a, ▸a]}\n",
     ),
+    _case("a join of nothing", "never_starts", "name: a\nsteps: [{id: a, type: noop, join: ▸any_failed}]\n"),
     _case("a dependency on itself", "self_dependency", "name: a\nsteps: [{id: a, type: noop, depends_on: ▸a}]\n"),
     _case(
         "two cycles",
@@ -334,6 +341,11 @@ EXPRESSIONS: Final = (
         "name: a\ninput: {properties: {day: {}}}\nsteps: [{id: a, type: noop, when: ▸input.dya == 1}]\n",
     ),
     _case(
+        "a step's own output before there is one",
+        "unknown_name",
+        "name: a\nsteps: [{id: a, type: wait, config: {until: '{{ ▸output.x }}'}}]\n",
+    ),
+    _case(
         "names of other places",
         "name_not_available name_not_available name_not_available",
         """
@@ -363,7 +375,7 @@ EXPRESSIONS: Final = (
               function: f
               params:
                 text: |
-                  first {{ steps.a.output }}
+                  first {{ steps.a.output }} and notsteps.b
                   second {{ ▸steps.b.output }}
         """,
     ),

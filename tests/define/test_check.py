@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import pairwise, product
 from typing import Any
 
 import msgspec
@@ -12,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskengine.define import Finding, check, load_text, to_document
+from taskengine.define.graph import Graph
+from taskengine.define.shape import Doubts
 from taskengine.errors import DefinitionError
+from taskengine.kernel.join import OK, SKIPPED, UNHAPPY, Verdict, verdict
 from taskengine.kernel.plan import compile_plan
-from taskengine.model.workflow import Limits, RetryPolicy, Step, Workflow
+from taskengine.model.workflow import Join, Limits, OnError, RetryPolicy, Step, Workflow
 from tests.define.workflows import workflows
 
 SMALL = Workflow(name="a", steps=(Step(id="a", type="noop"),))
@@ -167,6 +170,23 @@ def test_text_that_only_looks_like_a_reference_is_none() -> None:
     assert check(of_step(type="function", config={"function": "f", "params": params})) == ()
 
 
+@pytest.mark.parametrize(
+    ("attributes", "limits", "is_told"),
+    [
+        ({}, Limits(), True),
+        ({"queue_timeout_ms": 1}, Limits(), True),
+        ({"timeout_ms": 1}, Limits(), False),
+        ({"total_timeout_ms": 1}, Limits(), False),
+        ({}, Limits(timeout_ms=1), False),
+        ({"config": {"signal": "go", "deadline": 1}}, Limits(), False),
+        ({"config": {"duration": 1}}, Limits(), False),
+    ],
+)
+def test_a_wait_is_endless_when_nothing_bounds_it(attributes: dict[str, Any], limits: Limits, *, is_told: bool) -> None:
+    workflow = msgspec.structs.replace(of_step(**{"type": "wait", "config": {"signal": "go"}, **attributes}), limits=limits)
+    assert [finding.name for finding in check(workflow)] == (["wait_without_timeout"] if is_told else [])
+
+
 # ── graphs against a simple judge ────────────────────────────────────────────────────────────────────────────────────
 
 graphs = st.integers(1, 7).flatmap(
@@ -249,3 +269,105 @@ def test_a_graph_that_the_kernel_refuses_is_refused_by_the_check(graph: tuple[li
         compile_plan(workflow)
     except DefinitionError:
         assert errors(check(workflow))
+
+
+# ── skips against every way an execution can go ──────────────────────────────────────────────────────────────────────
+
+PLACES = {"completed": OK, "failed": UNHAPPY, "skipped": SKIPPED}
+
+
+@st.composite
+def forks(draw: st.DrawFn) -> Workflow:
+    """Small graphs with conditions, every join, failures that are forgiven, handled, or fatal."""
+    made: list[Step] = []
+    for number in range(draw(st.integers(1, 4))):
+        before = [f"s{other}" for other in range(number)]
+        depends_on = tuple(draw(st.lists(st.sampled_from(before), max_size=2, unique=True))) if before else ()
+        joins = list(Join) if depends_on else [Join.ALL_SUCCESS]
+        made.append(
+            Step(
+                id=f"s{number}",
+                type="noop",
+                depends_on=depends_on,
+                join=draw(st.sampled_from(joins)),
+                when=draw(st.sampled_from([None, "input.x"])),
+                handles=draw(st.sampled_from([(), ("Error",)])),
+                on_error=draw(st.sampled_from(OnError)),
+            )
+        )
+    return Workflow(name="a", steps=tuple(made))
+
+
+def endings(workflow: Workflow) -> Iterator[dict[str, str]]:
+    """Every way in which the steps of a completed execution can have ended, by the kernel's own judgement of joins."""
+    for choices in product(("completed", "failed", "skipped"), repeat=len(workflow.steps)):
+        ends = {step.id: choice for step, choice in zip(workflow.steps, choices, strict=True)}
+        if all(_is_possible(step, ends) for step in workflow.steps) and not any(
+            _is_fatal(step, workflow, ends) for step in workflow.steps
+        ):
+            yield ends
+
+
+def _is_possible(step: Step, ends: dict[str, str]) -> bool:
+    tally = [0, 0, 0, 0]
+    for dependency in step.depends_on:
+        tally[PLACES[ends[dependency]]] += 1
+    if verdict(step.join, tally) is Verdict.SKIP:
+        return ends[step.id] == "skipped"
+    return ends[step.id] != "skipped" or step.when is not None
+
+
+def _is_fatal(step: Step, workflow: Workflow, ends: dict[str, str]) -> bool:
+    rescuers = [
+        other for other in workflow.steps if step.id in other.depends_on and other.handles and ends[other.id] == "completed"
+    ]
+    is_handled = any(other.join in {Join.ANY_FAILED, Join.ALL_DONE} for other in rescuers)
+    return ends[step.id] == "failed" and step.on_error is OnError.FAIL and not is_handled
+
+
+@given(workflow=forks())
+def test_a_step_that_can_be_skipped_is_known_to_be_skippable(workflow: Workflow) -> None:
+    skippable = Graph(workflow, Doubts()).skippable()
+    for ends in endings(workflow):
+        for number, step in enumerate(workflow.steps):
+            assert skippable[number] or ends[step.id] != "skipped"
+
+
+@given(workflow=forks())
+def test_a_skip_is_passed_on_wherever_it_is_said_to_be(workflow: Workflow) -> None:
+    passed = Graph(workflow, Doubts()).passes_skip(range(len(workflow.steps)))
+    for ends in endings(workflow):
+        for number, step in enumerate(workflow.steps):
+            for other, before in enumerate(workflow.steps):
+                if passed[number] >> other & 1 and ends[before.id] == "skipped":
+                    assert ends[step.id] == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("join", "first", "expected"),
+    [
+        (Join.ALL_SUCCESS, {}, False),
+        (Join.ALL_SUCCESS, {"when": "input.x"}, True),
+        (Join.ALL_SUCCESS, {"on_error": OnError.CONTINUE}, True),
+        (Join.ANY_SUCCESS, {}, False),
+        (Join.ANY_SUCCESS, {"when": "input.x"}, True),
+        (Join.ANY_FAILED, {}, True),
+        (Join.NONE_FAILED, {"when": "input.x"}, False),
+        (Join.NONE_FAILED, {"on_error": OnError.CONTINUE}, True),
+        (Join.ALL_DONE, {"when": "input.x", "on_error": OnError.CONTINUE}, False),
+    ],
+)
+def test_the_output_of_a_skippable_step_is_told_and_no_other(join: Join, first: dict[str, Any], *, expected: bool) -> None:
+    steps = (Step(id="a", type="noop", **first), Step(id="b", type="noop", depends_on=("a",), join=join))
+    findings = check(Workflow(name="a", steps=steps, output="{{ steps.b.output.rows }}"))
+    assert [finding.name for finding in findings] == (["may_be_skipped"] if expected else [])
+
+
+def test_a_failure_that_is_handled_skips_what_asked_for_success() -> None:
+    steps = (
+        Step(id="a", type="noop"),
+        Step(id="b", type="noop", depends_on=("a",)),
+        Step(id="rescue", type="noop", depends_on=("a",), join=Join.ANY_FAILED, handles=("Error",)),
+    )
+    findings = check(Workflow(name="a", steps=steps, output="{{ steps.b.output.rows }}"))
+    assert [finding.name for finding in findings] == ["may_be_skipped"]

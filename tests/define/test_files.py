@@ -95,6 +95,12 @@ def test_a_byte_order_mark_is_taken_off() -> None:
     assert (finding.name, finding.line, finding.column) == ("unknown_key", 1, 1)
 
 
+def test_a_byte_order_mark_does_not_make_json_something_else() -> None:
+    checked = load_text('\ufeff{"name": "\\ud83d\\ude00", "steps": [{"id": "a", "type": "noop"}]}', file="a.json")
+    assert checked.findings == ()
+    assert checked.require().name == "😀"
+
+
 @pytest.mark.parametrize(
     ("data", "said", "place"),
     [

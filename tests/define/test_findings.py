@@ -160,6 +160,13 @@ def test_what_could_not_be_read_is_not_judged() -> None:
     assert names == ["wrong_type", "missing_key", "wrong_type", "wrong_type"]
 
 
+def test_nothing_is_claimed_about_the_order_behind_an_unknown_dependency() -> None:
+    text = (
+        "name: a\nsteps:\n  - {id: fetch, type: noop}\n  - {id: b, type: noop, depends_on: fetsch, when: steps.fetch.output == 1}\n"
+    )
+    assert [finding.name for finding in load_text(text, file="a.yaml").findings] == ["unknown_dependency"]
+
+
 def test_requiring_a_workflow_with_errors_raises_the_first_with_its_place() -> None:
     checked = load_text("name: a\nsteps: [{id: a, type: noop, depends_on: b}]\n", file="a.yaml")
     with pytest.raises(DefinitionError) as caught:

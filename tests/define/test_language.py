@@ -216,6 +216,13 @@ def test_nothing_written_is_the_same_as_the_key_left_out() -> None:
     assert step(keys) == Step(id="a", type="function", config={"function": "f"})
 
 
+def test_nothing_written_in_a_config_is_the_key_left_out_as_well() -> None:
+    text = (
+        "name: a\nlimits: {timeout: 1h}\nsteps: [{id: a, type: wait, config: {duration: , signal: go, deadline: null, until: ~}}]\n"
+    )
+    assert load(text).steps[0].config == {"signal": "go"}
+
+
 @pytest.mark.parametrize("step_id", ["a", "_x", "été", "步骤1", "हिन्दी", "a" * 128, "class", "None", "steps"])
 def test_any_unicode_identifier_is_a_step_id(step_id: str) -> None:
     assert load(f"name: a\nsteps: [{{id: '{step_id}', type: noop}}]").steps[0].id == step_id

@@ -51,14 +51,15 @@ def configs(draw: st.DrawFn, kind: str) -> dict[str, Any]:
 @st.composite
 def steps(draw: st.DrawFn, step_id: str, before: list[str]) -> Step:
     kind = draw(st.sampled_from(["function", "wait", "noop"]))
+    depends_on = tuple(draw(st.lists(st.sampled_from(before), max_size=3, unique=True))) if before else ()
     return Step(
         id=step_id,
         type=kind,
         name=draw(texts),
         config=draw(configs(kind)),
-        depends_on=tuple(draw(st.lists(st.sampled_from(before), max_size=3, unique=True))) if before else (),
+        depends_on=depends_on,
         when=draw(st.none() | st.sampled_from(["input.x > 1", "true", "variables == {}"])),
-        join=draw(st.sampled_from(Join)),
+        join=draw(st.sampled_from(Join if depends_on else [Join.ALL_SUCCESS, Join.ALL_DONE, Join.NONE_FAILED])),
         handles=draw(tags),
         input_mapping=draw(objects),
         output_mapping=draw(objects),

@@ -46,7 +46,7 @@ def from_document(document: bytes) -> Workflow:
     except (msgspec.DecodeError, RecursionError) as error:
         message = f"the stored workflow cannot be read: {error}"
         raise DefinitionError("unreadable_document", message, hint="restore it from a backup, or upload it again") from None
-    workflow = read_workflow(data, problems, doubts=Doubts(), is_stored=True)
+    workflow = read_workflow(data, problems, doubts=Doubts())
     if workflow is None or problems.found:
         first = findings_of(problems)[0]
         message = f"the stored workflow cannot be read: {first.path}: {first.message}"

@@ -13,7 +13,7 @@ import msgspec
 
 from taskengine.define.config import check_type
 from taskengine.define.finding import Finding, Problems, Spot
-from taskengine.define.graph import Graph, check_dependencies
+from taskengine.define.graph import HANDLING, Graph, check_dependencies
 from taskengine.define.phrase import described, quoted
 from taskengine.define.place import findings_of
 from taskengine.define.references import check_references
@@ -36,7 +36,7 @@ from taskengine.define.shape import Doubts
 from taskengine.define.spans import format_exactly
 from taskengine.define.tree import MAX_DEPTH
 from taskengine.define.values import is_list, is_mapping
-from taskengine.model.workflow import Join, RetryPolicy, Step, Workflow
+from taskengine.model.workflow import RetryPolicy, Step, Workflow
 
 __all__ = ["check", "examine"]
 
@@ -55,7 +55,6 @@ _RETRY_BOUNDS: Final = {
     "jitter": JITTER,
 }
 _NO_RETRY: Final = RetryPolicy()
-_HANDLING: Final = frozenset({Join.ANY_FAILED, Join.ALL_DONE})
 
 
 def check(workflow: Workflow, *, max_steps: int = MAX_STEPS) -> tuple[Finding, ...]:
@@ -115,7 +114,7 @@ def _check_step(step: Step, at: Spot, *, is_bounded: bool) -> None:
     _check_numbers(step, at, bounds=_STEP_BOUNDS)
     if step.retry != _NO_RETRY:
         _check_retry(step.retry, at.below("retry"))
-    if step.handles and step.join not in _HANDLING:
+    if step.handles and step.join not in HANDLING:
         at.below("handles").report("handles_without_join", step=quoted(step.id), join=step.join.value)
     if step.type == "wait" and not is_bounded and _waits_forever(step):
         signal = step.config["signal"]

@@ -402,6 +402,13 @@ GRAPH: Final = (
         hint="use input, variables, steps or execution",
         meaning="The name belongs to a part of the language that this version does not run, or to another place.",
     ),
+    _error(
+        "TE1310",
+        "never_starts",
+        message="step {step} never starts: its join is {join} and it depends on nothing",
+        hint="name what it waits for in depends_on, or remove the join",
+        meaning="These joins ask for at least one dependency that ended in a certain way; without any the step is always skipped.",
+    ),
 )
 
 RUNNING: Final = (

@@ -72,29 +72,29 @@ def _check_keys(step: Step, at: Spot, *, takes: tuple[str, ...]) -> None:
 
 
 def _check_function(config: dict[str, Any], at: Spot) -> None:
-    name = config.get("function")
-    if name is None:
+    name = config.get("function", "")
+    if "function" not in config:
         advice = "for example config: {function: extract}"
         at.below("function").report("missing_key", where="config of a function step", key='"function"', advice=advice)
     elif not isinstance(name, str):
         wrong_type(name, at.below("function"), expected="the name of a function")
     elif not function_fits(name):
         at.below("function").report("bad_function", found=quoted(name))
-    params = config.get("params")
-    if params is not None and not isinstance(params, dict):
+    params = config.get("params", {})
+    if not isinstance(params, dict):
         wrong_type(params, at.below("params"), expected="a mapping (parameter: value)")
 
 
 def _check_wait(config: dict[str, Any], at: Spot) -> None:
-    ways = [way for way in _WAYS if config.get(way) is not None]
+    ways = [way for way in _WAYS if way in config]
     if len(ways) != 1:
         found = " and ".join(ways) or "none of them"
         at.report("one_way_to_wait", found=found, advice="for example config: {duration: 30s}")
-    if config.get("deadline") is not None and "signal" not in ways:
+    if "deadline" in config and "signal" not in ways:
         at.below("deadline").report("deadline_without_signal", aim=Aim.KEY)
     for key, check in _WAIT_VALUES.items():
-        value = config.get(key)
-        if value is not None and value is not BROKEN and not is_template(value):
+        value = config.get(key, BROKEN)
+        if value is not BROKEN and not is_template(value):
             check(value, at.below(key))
 
 

@@ -6,15 +6,20 @@ Linear in steps and dependencies, iterative throughout. Built once for each chec
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import Final
 
 from taskengine.define.finding import Keys, Problems, Spot
 from taskengine.define.phrase import listed, quoted
 from taskengine.define.shape import Doubts
 from taskengine.model.workflow import Join, OnError, Workflow
 
-__all__ = ["Graph", "check_dependencies"]
+__all__ = ["HANDLING", "Graph", "check_dependencies"]
 
-_SHOWN = 8  # steps of a cycle that a message names
+# Joins with which a step may start after a failure, and so handle it.
+HANDLING: Final = frozenset({Join.ANY_FAILED, Join.ALL_DONE})
+# Joins that ask for a dependency: without any the step is skipped.
+_ASKING: Final = frozenset({Join.ANY_SUCCESS, Join.ANY_FAILED})
+_SHOWN: Final = 8  # steps of a cycle that a message names
 
 
 class Graph:
@@ -71,23 +76,33 @@ class Graph:
         return before
 
     def skippable(self) -> list[bool]:
-        """For each step whether it may end skipped although the execution completes."""
-        may = [False] * len(self.steps)
-        may_fail = [step.on_error is OnError.CONTINUE for step in self.steps]
+        """For each step whether it may end skipped although the execution completes. Conditions are taken as free choices."""
+        may_skip = [False] * len(self.steps)
+        may_fail = self._forgiven()
         for number in self.order:
-            step = self.steps[number]
-            ends_otherwise = [may[other] or may_fail[other] for other in self.dependencies[number]]
-            may[number] = (
+            step, dependencies = self.steps[number], self.dependencies[number]
+            failing = [may_fail[other] for other in dependencies]
+            spoiling = [may_skip[other] or may_fail[other] for other in dependencies]
+            may_skip[number] = (
                 step.when is not None
                 or {
-                    Join.ALL_SUCCESS: any(ends_otherwise),
-                    Join.ANY_SUCCESS: bool(ends_otherwise) and all(ends_otherwise),
-                    Join.ANY_FAILED: bool(ends_otherwise),
-                    Join.NONE_FAILED: any(may_fail[other] for other in self.dependencies[number]),
+                    Join.ALL_SUCCESS: any(spoiling),
+                    Join.ANY_SUCCESS: all(spoiling),
+                    Join.ANY_FAILED: True,
+                    Join.NONE_FAILED: any(failing),
                     Join.ALL_DONE: False,
                 }[step.join]
             )
-        return may
+        return may_skip
+
+    def _forgiven(self) -> list[bool]:
+        """For each step whether it may fail without failing the execution."""
+        forgiven = [step.on_error is OnError.CONTINUE for step in self.steps]
+        for number, step in enumerate(self.steps):
+            if step.handles and step.join in HANDLING:
+                for dependency in self.dependencies[number]:
+                    forgiven[dependency] = True
+        return forgiven
 
     def passes_skip(self, targets: Collection[int]) -> list[int]:
         """Like ``ancestors``, but bit k is set when the step is skipped whenever the k-th target is."""
@@ -139,35 +154,43 @@ def _from_first(cycle: list[int]) -> list[int]:
 
 
 def check_dependencies(graph: Graph, problems: Problems) -> None:
-    """Report dependencies on oneself, on nobody, on the same step twice, and cycles."""
+    """Report dependencies on oneself, on nobody, on the same step twice, cycles, and joins of nothing."""
     for number, step in enumerate(graph.steps):
         if problems.is_full:
             return
+        is_loose = number in graph.doubts.loose
+        if step.join in _ASKING and not step.depends_on and not is_loose:
+            Spot(problems, ("steps", number, "join")).report("never_starts", step=quoted(step.id), join=step.join.value)
         seen: set[str] = set()
         for place, name in enumerate(step.depends_on):
-            at = Spot(problems, ("steps", number, "depends_on", place))
-            if name == "" and number in graph.doubts.loose:
-                continue  # it stands for an entry that could not be read
-            if name in seen:
-                at.report("duplicate_dependency", step=quoted(step.id), dependency=quoted(name))
-            elif name == step.id:
-                at.report("self_dependency", step=quoted(step.id))
-            elif name not in graph.numbers and not graph.doubts.nameless:
-                at.report(
-                    "unknown_dependency",
-                    note=f"known steps: {listed(graph.names)}",
-                    word=name,
-                    known=graph.names,
-                    unlike=step.id,
-                    step=quoted(step.id),
-                    dependency=quoted(name),
-                    advice="name the id of a step",
-                )
+            if name or not is_loose:  # an empty name stands for an entry that could not be read
+                _check_dependency(graph, number, place=place, is_repeated=name in seen, problems=problems)
             seen.add(name)
     for cycle in graph.cycles():
         if problems.is_full:
             return
         _report_cycle(graph, cycle, problems=problems)
+
+
+def _check_dependency(graph: Graph, number: int, *, place: int, is_repeated: bool, problems: Problems) -> None:
+    step = graph.steps[number]
+    name = step.depends_on[place]
+    at = Spot(problems, ("steps", number, "depends_on", place))
+    if is_repeated:
+        at.report("duplicate_dependency", step=quoted(step.id), dependency=quoted(name))
+    elif name == step.id:
+        at.report("self_dependency", step=quoted(step.id))
+    elif name not in graph.numbers and not graph.doubts.nameless:
+        at.report(
+            "unknown_dependency",
+            note=f"known steps: {listed(graph.names)}",
+            word=name,
+            known=graph.names,
+            unlike=step.id,
+            step=quoted(step.id),
+            dependency=quoted(name),
+            advice="name the id of a step",
+        )
 
 
 def _report_cycle(graph: Graph, cycle: list[int], *, problems: Problems) -> None:

@@ -87,8 +87,6 @@ def nearest(word: str, known: Sequence[str]) -> str:
         if abs(len(candidate) - len(word)) > allowed:
             continue
         other = _folded(candidate)
-        if other == folded:
-            return candidate
         if ends[0] != other[:1] and ends[1] != other[-1:]:
             continue
         compared += 1

@@ -133,13 +133,9 @@ def _within(written: str, start: int, *, value: str, problem: Problem) -> Span:
 
 
 def _inherited(keys: Keys, place: int) -> Keys:
-    """Where a setting of a step may stand instead: its timeout in its config, timeout and retry in the defaults."""
+    """Where a setting of a step may stand instead: the keys of its retry policy in the defaults."""
     match keys[:place], keys[place:]:
-        case ("steps", number), ("timeout",):
-            return ("steps", number, "config", "timeout")
-        case ("steps", _, "config"), ("timeout",):
-            return ("defaults", "timeout")
-        case (("steps", _), ("retry", *_)) | (("steps", _, "retry"), (_,)):
+        case (("steps", _), ("retry", _)) | (("steps", _, "retry"), (_,)):
             return ("defaults", *keys[2:])
         case _:
             return ()

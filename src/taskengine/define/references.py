@@ -200,12 +200,9 @@ class _References:
         distant = [(reading, reader) for reading in readings if (reader := self._needs_proof(reading)) is not None]
         targets = _numbered(reading for reading, _ in distant)
         before = self._graph.ancestors(targets) if targets else []
-        told: set[tuple[Keys, int]] = set()
         for reading, reader in distant:
-            place = (reading.text.keys, reading.target)
-            if before[reader] >> targets[reading.target] & 1 or place in told:
+            if before[reader] >> targets[reading.target] & 1:
                 continue
-            told.add(place)
             read, step = self._graph.steps[reading.target].id, self._graph.steps[reader].id
             self._report(reading.text, f"steps.{read}", finding="not_surely_before", read=read, step=quoted(step))
 

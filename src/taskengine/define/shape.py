@@ -28,21 +28,20 @@ class Doubts:
         self.loose: set[int] = set()  # steps whose dependencies are not all known
 
 
-def read_workflow(data: object, problems: Problems, *, doubts: Doubts, is_stored: bool = False) -> Workflow | None:
-    """Read a document's data. What is stored was normalised when it was written, and is taken as it is."""
+def read_workflow(data: object, problems: Problems, *, doubts: Doubts) -> Workflow | None:
+    """Read a document's data; None when there is nothing to make a workflow of. Reading what was normalised changes nothing."""
     document = Spot(problems)
     if not is_mapping(data):
         wrong_type(data, document, expected="a workflow: a mapping with name and steps")
         return None
-    return _Reading(doubts, is_stored=is_stored).workflow(data, document)
+    return _Reading(doubts).workflow(data, document)
 
 
 class _Reading:
     """One document on its way to the model."""
 
-    def __init__(self, doubts: Doubts, *, is_stored: bool) -> None:
+    def __init__(self, doubts: Doubts) -> None:
         self._doubts = doubts
-        self._is_stored = is_stored
         self._default_timeout: int | None = None
         self._default_retry: dict[str, Any] = {}
 
@@ -112,26 +111,26 @@ class _Reading:
         """
         is_work = known["type"] not in CONTROL_STEPS
         own, _ = _fields(known.get("retry", {}), RETRY, at=at.below("retry"), where="retry")
-        known["retry"] = self._policy({**self._default_retry, **own} if is_work else own)
-        if self._is_stored:
-            return
-        config = known.get("config", {})
+        known["retry"] = _policy({**self._default_retry, **own} if is_work else own)
         bounds = [known["timeout_ms"]] if "timeout_ms" in known else []
-        if "timeout" in config:
-            known["config"] = {key: value for key, value in config.items() if key != "timeout"}
-            bound = duration(config["timeout"], at.below("config", "timeout")) if config["timeout"] is not None else WRONG
+        if "config" in known:
+            config = {key: value for key, value in known["config"].items() if value is not None}
+            written = config.pop("timeout", None)
+            bound = WRONG if written is None else duration(written, at.below("config", "timeout"))
             bounds += [bound] if isinstance(bound, int) else []
+            known["config"] = config
         if bounds:
             known["timeout_ms"] = min(bounds)
         elif is_work and self._default_timeout is not None:
             known["timeout_ms"] = self._default_timeout
 
-    def _policy(self, known: dict[str, Any]) -> RetryPolicy:
-        """The longest pause, when it is not said, is at least the first one."""
-        policy = RetryPolicy(**known)
-        if self._is_stored or "max_interval_ms" in known or policy.initial_interval_ms <= policy.max_interval_ms:
-            return policy
-        return RetryPolicy(**known, max_interval_ms=policy.initial_interval_ms)
+
+def _policy(known: dict[str, Any]) -> RetryPolicy:
+    """The longest pause, when it is not said, is at least the first one."""
+    policy = RetryPolicy(**known)
+    if "max_interval_ms" in known or policy.initial_interval_ms <= policy.max_interval_ms:
+        return policy
+    return RetryPolicy(**known, max_interval_ms=policy.initial_interval_ms)
 
 
 def _fields(data: dict[str, Any], table: Table, *, at: Spot, where: str) -> tuple[dict[str, Any], set[str]]:
