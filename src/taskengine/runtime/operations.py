@@ -48,6 +48,7 @@ class Operations:
         self._node = node
         self._residency = residency
         self._forward = forward
+        self.seizing = asyncio.Lock()  # a node that leaves waits for it: what it seized later would be nobody's
         self._under_way: dict[str, asyncio.Future[None]] = {}  # by deduplication mark
 
     def begin(
@@ -192,14 +193,16 @@ class Operations:
     async def _seize(self, owner: str, *, keep: str) -> bool:
         """Take a dead node's executions, keep one, and give the others back for whoever recovers. False: it lives."""
         node = self._node
-        if owner not in await node.store.dead_nodes(node.node_id):
-            return False
-        while seized := await node.store.seize(owner, by=node.node_id, limit=node.settings.load_batch):
-            node.has_news = True  # there may be messages for what is kept
-            self._residency.note_seized(seized)
-            if keep in seized:
-                self._residency.missing[keep] = None  # until it is in memory
-            await self._residency.give_back([one for one in seized if one != keep])
+        async with self.seizing:
+            node.must_be_open()
+            if owner not in await node.store.dead_nodes(node.node_id):
+                return False
+            while seized := await node.store.seize(owner, by=node.node_id, limit=node.settings.load_batch):
+                node.has_news = True  # there may be messages for what is kept
+                self._residency.note_seized(seized)
+                if keep in seized:
+                    self._residency.missing[keep] = None  # until it is in memory
+                await self._residency.give_back([one for one in seized if one != keep])
         return True
 
     async def answer_message(self, execution_id: str, command: cmd.Command, *, mark: str, answer: InboxAnswer) -> Verdict:

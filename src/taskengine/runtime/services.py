@@ -65,6 +65,8 @@ class Services:
             self._give_back(resident)
         await node.commit.close()
         node.dismiss()
+        async with self._operations.seizing:
+            pass  # the last one has ended, and no other one begins
         try:
             await node.store.leave(node.node_id, now=node.environment.now())
         except StorageError as error:

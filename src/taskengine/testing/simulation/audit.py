@@ -61,6 +61,7 @@ class Record:
         self.bodies: list[bytes] = []
         self.scheduled: dict[tuple[int, int], str] = {}  # (task, attempt) → the node that owned it from then on
         self.stopped: dict[int, int] = {}  # task → attempts up to this one may not begin any more: a client was told so
+        self.last_owner = summary.owner
         self.left_by = ""  # the node that gave it back, while nobody has gone on with it
         self.ends: list[tuple[int, int]] = []  # (task, seq) of everything that ended a task
         self.results: list[Result] = []  # one for each time it ended
@@ -178,12 +179,13 @@ class Audit:
         self._require(
             row.token >= before.token and row.seq >= before.seq, "token_goes_back", f"{where}: {before.token} → {row.token}"
         )
-        is_other_owner = row.owner not in {"", before.owner}
+        is_other_owner = row.owner not in {"", record.last_owner}
         self._require(
-            not is_other_owner or row.token > before.token or before is row,
+            not is_other_owner or row.token > before.token,
             "owner_without_token",
-            f"{where}: {before.owner} → {row.owner} with token {row.token}",
+            f"{where}: {record.last_owner} → {row.owner} with token {row.token}",
         )
+        record.last_owner = row.owner or record.last_owner
         if state.is_finished:
             self._require(row.owner == "" and row.wake_at is None, "finished_and_owned", f"{where}: {row.owner} {row.wake_at}")
         elif row.owner == "":
