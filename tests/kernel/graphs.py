@@ -47,7 +47,7 @@ def _step(tape: Tape, names: list[str]) -> Step:
     join = tape.weighted(
         [(7, Join.ALL_SUCCESS), (5, Join.ALL_DONE), (4, Join.ANY_SUCCESS), (2, Join.ANY_FAILED), (3, Join.NONE_FAILED)]
     )
-    if not depends_on and tape.chance(97):
+    if not depends_on and not tape.chance(3):
         join = Join.ALL_SUCCESS  # of nothing, any_* never holds
     kind = tape.weighted([(12, "function"), (3, "noop"), (5, "wait")])
     is_timed = kind == "function"
@@ -97,7 +97,7 @@ def _params(tape: Tape, depends_on: tuple[str, ...]) -> dict[str, Any]:
 
 def _when(tape: Tape, depends_on: tuple[str, ...], join: Join) -> str | None:
     """A condition. One that reads a dependency is only given where all of them have ended: else it could change its mind."""
-    if tape.chance(70):
+    if not tape.chance(30):
         return None
     if not depends_on or join not in _ENDED:
         return tape.pick(("input.flag", "variables.n > 0", "variables.n < 3"))

@@ -66,9 +66,10 @@ def must_agree(one: Execution, other: Execution, *, is_judged: bool = True) -> N
 class Machine:
     """One execution, watched."""
 
-    def __init__(self, workflow: Workflow, seen: Seen) -> None:
+    def __init__(self, workflow: Workflow, seen: Seen, told: list[str] | None = None) -> None:
         self.plan: Plan = compile_plan(workflow)
         self.seen = seen
+        self.told = told
         self.now = START_AT
         self.live, self.twin, self.folded = (Execution(ID, self.plan) for _ in range(3))
         self.observer = Observer(workflow)
@@ -84,6 +85,8 @@ class Machine:
     def do(self, command: cmd.Command) -> Turn | None:
         """Give a command to all three; ``None`` when it was refused."""
         kind = type(command).__name__
+        if self.told is not None:
+            self.told.append(str(command))
         at = max(self.live.at, command.at)
         before = dump(self.live)
         is_owed = not isinstance(command, cmd.Report) or (command.task, command.attempt) in self.observer.owed

@@ -30,9 +30,10 @@ ERRORS: Final = (
 class Player:
     """Turns tapes into operations on one machine."""
 
-    def __init__(self, workflow: Workflow, seen: Seen) -> None:
+    def __init__(self, workflow: Workflow, seen: Seen, told: list[str] | None) -> None:
         self.workflow = workflow
-        self.machine = Machine(workflow, seen)
+        self.told = told
+        self.machine = Machine(workflow, seen, told)
         self.paths = [step.path for step in self.machine.plan.steps]
         self.seen = seen
 
@@ -71,7 +72,7 @@ class Player:
         if tape.chance(60) and machine.do(cmd.Retry(at=machine.now, path=self.one_of(tape, SETTLED))) is not None:
             return
         machine.close()
-        self.machine = Machine(self.workflow, self.seen)
+        self.machine = Machine(self.workflow, self.seen, self.told)
         self.begin(tape)
 
     # ── what commands are made of ────────────────────────────────────────────────────────────────────────────────────
@@ -263,11 +264,18 @@ OPERATIONS: Final[Sequence[tuple[int, Callable[[Player, Tape], None]]]] = (
 )
 
 
-def play(workflow_tape: Sequence[int], steps: Sequence[Sequence[int]], workflow: Callable[[Tape], Workflow], seen: Seen) -> Machine:
-    """One whole example: a workflow, its start, the steps, and the healing until it has ended."""
+def play(
+    workflow_tape: Sequence[int],
+    steps: Sequence[Sequence[int]],
+    workflow: Callable[[Tape], Workflow],
+    seen: Seen,
+    *,
+    told: list[str] | None = None,
+) -> Machine:
+    """One whole example: a workflow, its start, the steps, and the healing until it has ended. ``told`` hears every command."""
     tape = Tape(workflow_tape)
     ends_in_flood = tape.below(40) == 1
-    player = Player(workflow(tape), seen)
+    player = Player(workflow(tape), seen, told)
     player.begin(tape)
     for step in steps:
         player.step(step)

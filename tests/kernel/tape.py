@@ -1,4 +1,4 @@
-"""Choices read off a list of numbers, so that hypothesis can shrink a whole example: fewer and smaller numbers, a plainer one.
+"""Choices read off a list of numbers, so that a whole example can be shrunk: fewer and smaller numbers, a plainer one.
 
 Number 0 always means the plainest choice, and so does the end of the tape.
 """
