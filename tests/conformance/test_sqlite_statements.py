@@ -145,6 +145,22 @@ async def test_a_step_that_stays_with_its_owner_writes_no_index_of_executions(tm
         database.close()
 
 
+async def test_only_appends_that_move_an_execution_use_the_statement_for_moves(tmp_path: Path) -> None:
+    seam = Seam()
+    first = birth("ex_1")
+    step = follow(first.summary)
+    parked = follow(step.summary, owner="", wake_at=5)
+    taken = follow(parked.summary, owner="node_b", wake_at=None, token=2)
+    async with opened(lambda: inline(tmp_path / "store.db", seam)) as store:
+        used: list[str] = []
+        for change in (first, step, parked, taken):
+            seam.statements.clear()
+            assert await store.commit([change]) == [Verdict.COMMITTED]
+            used += [statement for statement in seam.statements if "INTO execution" in statement]
+    ((steps, _),), ((moves, _),) = sql.STEP_SUMMARY.pieces(1), sql.MOVE_SUMMARY.pieces(1)
+    assert used == [steps, steps, moves, moves]
+
+
 # ── the rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

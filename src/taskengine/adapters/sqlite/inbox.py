@@ -15,7 +15,8 @@ __all__ = ["answer", "pending", "reply", "send"]
 def send(connection: Connection, execution_id: str, *, body: bytes, now: Instant) -> int:
     """Leave a message, return its number."""
     with transaction(connection):
-        return connection.read(sql.SEND, (execution_id, body, now))[0][0]
+        message_id: int = connection.read(sql.SEND, (execution_id, body, now))[0][0]
+    return message_id
 
 
 def pending(connection: Connection, node_id: str, *, after: int, limit: int) -> list[Message]:

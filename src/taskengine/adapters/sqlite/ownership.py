@@ -81,4 +81,5 @@ def due(connection: Connection, *, now: Instant, limit: int) -> tuple[list[str],
 
 def other_nodes(connection: Connection, node_id: str) -> int:
     """How many are registered besides this one."""
-    return connection.read(sql.COUNT_OTHER_NODES, (node_id,))[0][0]
+    number: int = connection.read(sql.COUNT_OTHER_NODES, (node_id,))[0][0]
+    return number

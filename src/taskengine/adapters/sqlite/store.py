@@ -235,4 +235,5 @@ def _row_counts(connection: Connection) -> dict[str, int]:
 
 
 def _data_version(connection: Connection) -> int:
-    return connection.read(sql.DATA_VERSION)[0][0]
+    version: int = connection.read(sql.DATA_VERSION)[0][0]
+    return version

@@ -18,7 +18,8 @@ def executions(connection: Connection, wanted: ExecutionFilter, *, limit: int, b
 def count(connection: Connection, wanted: ExecutionFilter) -> int:
     """How many there are."""
     where, values = _conditions(wanted, before="")
-    return connection.read(f"{sql.COUNT_EXECUTIONS} {where}", values)[0][0]
+    number: int = connection.read(f"{sql.COUNT_EXECUTIONS} {where}", values)[0][0]
+    return number
 
 
 def events(connection: Connection, execution_id: str, *, after: int, limit: int) -> list[StoredEvent]:
