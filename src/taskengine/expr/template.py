@@ -40,7 +40,7 @@ class _Text(NamedTuple):
 
 _Plan: TypeAlias = "_Text | list[_Plan] | dict[str, _Plan] | bool | int | float | str | None"
 
-_MARK: Final = re.compile(r"\{\{|\{%(?=.*?%\})|\{#(?=.*?#\})", re.DOTALL)
+_MARK: Final = re.compile(r"\{[{%#]")
 _SCALARS: Final = frozenset({bool, float, int, type(None)})
 _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 
@@ -187,9 +187,13 @@ def _read(text: str, extra_roots: tuple[str, ...]) -> _Text | str:
 
 def _read_new(text: str, extra_roots: tuple[str, ...]) -> _Text | str:
     pieces: list[str | _Hole] = []
-    position = 0
-    while (mark := _MARK.search(text, position)) is not None:
+    position = searched = 0
+    last_closing = {"{%": text.rfind("%}"), "{#": text.rfind("#}")}
+    while (mark := _MARK.search(text, searched)) is not None:
         if mark[0] != "{{":
+            if last_closing[mark[0]] < mark.end():  # a shell's ${#x}: nothing of ours
+                searched = mark.end()
+                continue
             what = "statements" if mark[0] == "{%" else "comments"
             hint = f'to mean these characters, write {{{{ "{mark[0]}" }}}}'
             raise refusal("statement_refused", f"a template has no {what}", source=text, offset=mark.start(), hint=hint)
@@ -201,7 +205,7 @@ def _read_new(text: str, extra_roots: tuple[str, ...]) -> _Text | str:
         except (ExpressionError, LimitError) as error:
             _tell_within(text, mark.end(), error=error)
             raise
-        position = end + len("}}")
+        position = searched = end + len("}}")
     if position < len(text):
         pieces.append(text[position:])
     return _Text(text, tuple(pieces)) if any(isinstance(piece, _Hole) for piece in pieces) else text
