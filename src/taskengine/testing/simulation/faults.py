@@ -168,6 +168,7 @@ class FaultyStore(Store):
     # ── inbox ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def send(self, execution_id: str, body: bytes, *, now: Instant) -> int:
+        self._faults.counts["message"] += 1
         return await self._write(lambda: self._inner.send(execution_id, body, now=now))
 
     async def pending(self, node_id: str, *, after: int, limit: int) -> list[Message]:

@@ -1,0 +1,26 @@
+"""Seeds that once broke a promise, with what was broken; they always run.
+
+What a seed does changes with the engine and with the scenario: the mutants in ``tests/mutants/shell.py`` say what they find now.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["PAST"]
+
+# (seed, whether with the strict settings)
+PAST: Final[tuple[tuple[int, bool], ...]] = (
+    (3, False),  # a signal sent twice at the same time, once through the inbox, was taken twice
+    (4, False),  # an attempt reported its end after its time had run out in memory, and nobody took the error
+    (7, False),  # likewise a signal, repeated on another node
+    (9, False),  # a state dropped for a repeated mark was never read again by its owner
+    (18, False),  # a step whose condition was judged before a crash was not judged again
+    (21, False),  # a look at what others wrote failed half way, and waiters were never told
+    (22, False),  # what a stopping node's caller seized stayed with a node that was gone
+    (24, False),  # likewise waiters
+    (45, False),  # a mark twice in one commit refused both, again and again, until the task was in quarantine
+    (123, False),  # what was seized and could not be given back at once was forgotten
+    (351, False),  # an execution given back and taken again by the same node, under the same token
+    (479, False),  # a retry by a person begins a new round: a poisonous step that is not idempotent never ends by itself
+)
