@@ -127,7 +127,7 @@ def _retry(state: Execution, command: cmd.Retry, at: Instant) -> Sequence[ev.Eve
             )
         return (_retry_task(state, number, at, command.by),)
     if number:
-        tasks = (number,) if _may_begin_again(state, number) else ()
+        tasks: tuple[int, ...] = (number,) if _may_begin_again(state, number) else ()
         is_open = False
     else:  # what failed but was handled is done with
         numbers = range(1, len(state.phase))

@@ -102,9 +102,9 @@ def judge_join(state: Execution, number: int) -> None:
             pass
 
 
-def handle(state: Execution, handler: int, failed: Iterable[int]) -> None:
+def handle(state: Execution, rescuer: int, failed: Iterable[int]) -> None:
     """A completed step handles those of its dependencies' failures that it names, if its join is made for failures."""
-    step = state.plan.steps[handler]
+    step = state.plan.steps[rescuer]
     if not step.step.handles or step.join not in {Join.ANY_FAILED, Join.ALL_DONE}:
         return
     for number in failed:

@@ -75,14 +75,14 @@ class Plan:
             _plan(number, step, by_id, tuple(dependents[number]))
             for number, step in enumerate((Step(id="", type="noop"), *workflow.steps))
         )
-        self.by_path: dict[str, int] = {step.path: step.number for step in self.steps}
-        self.roots: tuple[int, ...] = tuple(step.number for step in self.steps[1:] if not step.dependencies)
+        self.by_path: dict[str, int] = {one.path: one.number for one in self.steps}
+        self.roots: tuple[int, ...] = tuple(one.number for one in self.steps[1:] if not one.dependencies)
         self.output: Template | None = None if workflow.output is None else template(workflow.output)
         self.output_reads: Reading = _reading(self.output, by_id, range(1, len(self.steps)))
         readers: list[list[int]] = [[] for _ in self.steps]
-        for step in self.steps:
-            for number in step.reads:
-                readers[number].append(step.number)
+        for reader in self.steps:
+            for number in reader.reads:
+                readers[number].append(reader.number)
         self.readers: tuple[tuple[int, ...], ...] = tuple(tuple(numbers) for numbers in readers)
 
     @property
