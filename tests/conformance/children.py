@@ -63,12 +63,13 @@ async def _open_until(path: Path, number: int) -> None:
 
 
 def hold(path: str) -> None:
-    """Hold the write lock most of the time, until killed."""
+    """Hold the write lock most of the time, until killed or left behind by whoever started it."""
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA busy_timeout = 60000")
     pause = asyncio.new_event_loop()
+    parent = os.getppid()
     say("holding")
-    while True:
+    while os.getppid() == parent:
         database.execute("BEGIN IMMEDIATE")
         pause.run_until_complete(asyncio.sleep(0.02))
         database.execute("ROLLBACK")

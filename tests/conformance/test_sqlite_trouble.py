@@ -74,9 +74,11 @@ async def test_commits_get_through_a_storm_of_locks(tmp_path: Path) -> None:
         with subprocess.Popen(child, stdout=subprocess.PIPE) as holder:
             assert holder.stdout is not None
             holder.stdout.readline()
-            for number in range(20):
-                assert await store.commit([birth(f"ex_{number}")]) == COMMITTED
-            holder.kill()
+            try:
+                for number in range(20):
+                    assert await store.commit([birth(f"ex_{number}")]) == COMMITTED
+            finally:
+                holder.kill()
         assert len(await store.heads([f"ex_{number}" for number in range(20)])) == 20
 
 
