@@ -17,6 +17,7 @@ import apsw
 import msgspec
 
 from taskengine.adapters.sqlite.connection import Connection
+from taskengine.adapters.sqlite.files import renew_log
 from tests.conformance.apsw_connection import ApswConnection
 
 __all__ = ["Cut", "Image", "Op", "Platter", "RecordingDisk"]
@@ -24,6 +25,14 @@ __all__ = ["Cut", "Image", "Op", "Platter", "RecordingDisk"]
 _SECTOR: Final = 512
 Image: TypeAlias = dict[str, bytes]
 """What is on the disk after a power cut: file names and contents."""
+
+
+Fault: TypeAlias = Callable[[str, int], apsw.Error | None]
+
+
+def no_fault(_: str, __: int) -> apsw.Error | None:
+    """Nothing ever fails."""
+    return None
 
 
 # ── the record ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -77,24 +86,41 @@ class RecordingDisk(apsw.VFS):
     """The system's disk with a record. It is a ``Connect``: everybody who works on the files must go by it.
 
     ``fault(kind, number)`` is asked before the ``number``-th "write" or "sync" (from 1) and may return an error to raise instead.
+    ``on_failed_sync`` is called after a failed one was recorded.
     """
 
     _count: ClassVar[int] = 0
 
-    def __init__(self, fault: Callable[[str, int], apsw.Error | None] = lambda _, __: None) -> None:
+    def __init__(self, fault: Fault = no_fault) -> None:
         RecordingDisk._count += 1
         self.name = f"recording-{RecordingDisk._count}"
         super().__init__(self.name, "")
         self.ops: list[Op] = []
         self.faults = 0
+        self.on_failed_sync: Callable[[], None] = lambda: None
         self._fault = fault
         self._numbers = {"write": 0, "sync": 0}
         self._files: dict[str, int] = {}
         self._born = 0
 
+    def heir(self) -> RecordingDisk:
+        """A disk that goes on with this one's record, for copies of the files as they are now: what a killed process leaves."""
+        heir = RecordingDisk()
+        heir.ops = list(self.ops)
+        heir._files = dict(self._files)
+        heir._born = self._born
+        return heir
+
     def __call__(self, path: Path, *, is_reader: bool) -> Connection:
         """Connect by way of this disk."""
         return ApswConnection(path, vfs=self.name, is_reader=is_reader)
+
+    def renew_log(self, database: Path) -> None:
+        """What the store does with a log that it takes up, on the record: the store goes past SQLite there."""
+        renew_log(database)
+        log = database.with_name(f"{database.name}-wal")
+        if log.exists() and log.name in self._files:
+            self.ops += [Written(self._files[log.name], 0, log.read_bytes()), Synced(self._files[log.name])]
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 -- apsw's name
         """Open a file; a new one is recorded. One without a name is SQLite's own scratch paper."""
@@ -144,6 +170,7 @@ class _File(apsw.VFSFile):
             self._disk.ask("sync", is_of_database=self._is_database)
         except apsw.Error:
             self._disk.ops.append(Synced(self._number, is_failed=True))
+            self._disk.on_failed_sync()
             raise
         super().xSync(flags)
         self._disk.ops.append(Synced(self._number))
@@ -195,9 +222,17 @@ class _Content:
                 _apply(content, op)
             elif cut is Cut.IN_ORDER and number == arriving and isinstance(op, Written):
                 _apply(content, Written(op.file, op.offset, op.data[: rng.randrange(len(op.data) + 1)]))
-        if cut is Cut.SHORTENED and len(content) > len(self.sure):
-            del content[rng.randrange(len(self.sure), len(content)) :]
+        sure = self._sure_length()
+        if cut is Cut.SHORTENED and len(content) > sure:
+            del content[rng.randrange(sure, len(content)) :]
         return bytes(content)
+
+    def _sure_length(self) -> int:
+        length = len(self.sure)
+        for op, is_settled, _ in self.open:
+            if is_settled:
+                length = op.size if isinstance(op, Shortened) else max(length, op.offset + len(op.data))
+        return length
 
 
 def _apply(content: bytearray, op: Written | Shortened) -> None:
@@ -215,10 +250,11 @@ def _apply_some(content: bytearray, op: Written | Shortened, *, share: float, rn
             _apply(content, op)
         return
     for start, end in _sectors(op):
+        data = op.data[start:end]
         if rng.random() < share:
-            data = op.data[start:end]
             _apply(content, Written(op.file, op.offset + start, data))
-        elif is_scrambled and rng.random() < share:
+        elif is_scrambled and rng.random() < share and content[op.offset + start : op.offset + end] != data:
+            # A sector that is overwritten with what it holds already keeps it.
             _apply(content, Written(op.file, op.offset + start, rng.randbytes(end - start)))
 
 

@@ -10,16 +10,20 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from taskengine import Engine, TaskContext
-from taskengine.errors import CommandRefusedError, ConflictError
+from taskengine.errors import CommandRefusedError, ConflictError, StorageError
 from taskengine.model.workflow import RetryPolicy, Step, Workflow
 from taskengine.runtime.settings import NodeSettings
 
-__all__ = ["CONTROL", "EXPECTED", "WORKFLOWS", "Effects", "Gate", "Said", "functions", "play"]
+__all__ = ["CONTROL", "EXPECTED", "WORKFLOWS", "Effects", "Gate", "Said", "functions", "insist", "play"]
+
+T = TypeVar("T")
 
 _TIMEOUT_S: Final = 20.0
+_TRIES: Final = 200
+_PAUSE_S: Final = 0.01
 CONTROL: Final = NodeSettings(can_run=False, together_poll_ms=5)
 """A node that only sends commands, and looks often for their answers."""
 
@@ -179,15 +183,25 @@ async def play(engine: Engine, control: Engine, *, gate: Gate, said: Said, known
             group.create_task(_await_result(engine, key, execution_id=execution_id, said=said))
 
 
+async def insist(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask again while the store refuses: it is full, or its disk failed, and what was asked did not happen or may be repeated."""
+    for _ in range(_TRIES):
+        try:
+            return await ask()
+        except StorageError:
+            await asyncio.sleep(_PAUSE_S)
+    return await ask()
+
+
 async def _start(engine: Engine, key: str, *, said: Said) -> str:
     name, params = _STARTS[key]
-    execution = await engine.execute_workflow(WORKFLOWS[name], params=params, business_key=key, idempotency_key=key)
+    execution = await insist(lambda: engine.execute_workflow(WORKFLOWS[name], params=params, business_key=key, idempotency_key=key))
     said("start", key, execution.id)
     return execution.id
 
 
 async def _approve(engine: Engine, execution_id: str, *, said: Said) -> None:
-    if await _is_allowed(engine.signal(execution_id, "approved", data=41, by="approve", signal_id="approve")):
+    if await _is_allowed(lambda: engine.signal(execution_id, "approved", data=41, by="approve", signal_id="approve")):
         said("signal", "approve", execution_id)
 
 
@@ -200,23 +214,23 @@ async def _hold(engine: Engine, control: Engine, *, execution_id: str, gate: Gat
         if not gate.opened.is_set():
             async with asyncio.timeout(_TIMEOUT_S):
                 await gate.entered.wait()
-        if await _is_allowed(control.pause_instance(execution_id, by="pause")):
+        if await _is_allowed(lambda: control.pause_instance(execution_id, by="pause")):
             said("pause", "pause", execution_id)
     gate.opened.set()
-    if "resume" not in known and await _is_allowed(control.resume_instance(execution_id, by="resume")):
+    if "resume" not in known and await _is_allowed(lambda: control.resume_instance(execution_id, by="resume")):
         said("resume", "resume", execution_id)
 
 
-async def _is_allowed(command: Awaitable[None]) -> bool:
+async def _is_allowed(command: Callable[[], Awaitable[None]]) -> bool:
     """Whether it was obeyed. Refused: it was played before, and the execution has ended since."""
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            await command
+            await insist(command)
     except (CommandRefusedError, ConflictError):
         return False
     return True
 
 
 async def _await_result(engine: Engine, key: str, *, execution_id: str, said: Said) -> None:
-    result = await engine.wait_for_instance(execution_id, timeout=_TIMEOUT_S)
+    result = await insist(lambda: engine.wait_for_instance(execution_id, timeout=_TIMEOUT_S))
     said("result", key, [result.status.value, result.output])

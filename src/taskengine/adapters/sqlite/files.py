@@ -1,4 +1,4 @@
-"""The files beside the database: its first creation, where it may lie, and the ballast. Knows nothing of what is in it."""
+"""The files beside the database: its first creation, where it may lie, its log, and the ballast. Knows nothing of what is in it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Final
 
 from taskengine.errors import StorageError
 
-__all__ = ["Ballast", "create", "file_system_of", "refuse_network"]
+__all__ = ["Ballast", "create", "file_system_of", "refuse_network", "renew_log"]
 
 _MODE: Final = 0o600
+_CHUNK: Final = 1_048_576
 _MOUNTS: Final = Path("/proc/mounts")
 
 # Locks and shared memory do not hold across machines on these; a write-ahead log would be torn.
@@ -59,6 +60,27 @@ def refuse_network(path: Path, file_system: str) -> None:
             hint="put the database on a local disk",
             file_system=file_system,
         )
+
+
+def renew_log(database: Path) -> None:
+    """Write the log once more, as the system shows it, and sync it; nobody else may write to it meanwhile.
+
+    After a sync that failed, the system shows what was written although it may never reach the disk, and no later sync helps: a
+    process that takes up the log of one that died then would build on sand. What is written again will be synced, or refused.
+    """
+    try:
+        with database.with_name(f"{database.name}-wal").open("r+b", buffering=0) as log:
+            descriptor, position = log.fileno(), 0
+            while chunk := os.pread(descriptor, _CHUNK, position):
+                position += os.pwrite(descriptor, chunk, position)
+            if position:
+                os.fsync(descriptor)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(
+            "disk_failed", f"the log of {database} cannot be written: {error.strerror}", hint="look at the system's log"
+        ) from error
 
 
 class Ballast:

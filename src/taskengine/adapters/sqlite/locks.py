@@ -46,6 +46,10 @@ class NodeLocks:
         found = {name.removeprefix(self._prefix).removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)}
         return {node_id for node_id in found if _NODE_ID.fullmatch(node_id)}
 
+    def is_alone(self) -> bool:
+        """Whether no other node holds its lock."""
+        return all(self.is_held(node_id) or self.is_dead(node_id) for node_id in self.nodes())
+
     def take(self, node_id: str) -> bool:
         """Hold the node's lock until ``drop`` or ``close``. False when somebody else holds it."""
         if node_id not in self._held:

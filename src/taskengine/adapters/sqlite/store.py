@@ -13,8 +13,8 @@ from pathlib import Path
 
 from taskengine.adapters.sqlite import catalog, inbox, journal, ownership, views
 from taskengine.adapters.sqlite import statements as sql
-from taskengine.adapters.sqlite.connection import Connect, Connection, SqliteSettings, connect, prepare
-from taskengine.adapters.sqlite.files import Ballast, create, file_system_of, refuse_network
+from taskengine.adapters.sqlite.connection import Connect, Connection, SqliteSettings, connect, prepare, transaction
+from taskengine.adapters.sqlite.files import Ballast, create, file_system_of, refuse_network, renew_log
 from taskengine.adapters.sqlite.locks import NodeLocks
 from taskengine.adapters.sqlite.schema import identify, migrate
 from taskengine.adapters.sqlite.session import Session
@@ -42,7 +42,7 @@ __all__ = ["SqliteSettings", "SqliteStore"]
 class SqliteStore(Store):
     """A ``Store`` in one file. Several of them, in one process or in several, may have the file open.
 
-    ``connect`` and ``file_system`` are what the store asks of the world besides files; tests give it others.
+    ``connect``, ``file_system`` and ``renew_log`` are what the store asks of the world; tests give it others.
     """
 
     def __init__(
@@ -53,12 +53,14 @@ class SqliteStore(Store):
         settings: SqliteSettings | None = None,
         connect: Connect = connect,
         file_system: Callable[[Path], str] = file_system_of,
+        renew_log: Callable[[Path], None] = renew_log,
     ) -> None:
         self._path = Path(path).absolute()
         self._lanes = lanes
         self._settings = settings or SqliteSettings()
         self._connect = connect
         self._file_system = file_system
+        self._renew_log = renew_log
         self._ballast = Ballast(self._path, size=self._settings.ballast_bytes)
         self._locks = NodeLocks(self._path)
         self._sessions: tuple[Session, Session] | None = None  # writer, reader
@@ -102,6 +104,9 @@ class SqliteStore(Store):
         try:
             identify(connection)  # before anything in a file of somebody else is changed
             prepare(connection, self._settings, is_reader=False)
+            if self._locks.is_alone():  # a living node has read the log as it was acknowledged, and what comes to it is synced
+                with transaction(connection):
+                    self._renew_log(self._path)
             migrate(connection)
         except BaseException:
             connection.close()
