@@ -77,32 +77,28 @@ class InboxService:
             hint="the command is kept and will be applied when it does",
         )
 
-    async def receive(self, operations: Operations) -> bool:
-        """Apply what has come, in order. A command that is refused is answered with the refusal.
-
-        True: others took an execution away in between, and its message may be for this node again; look once more.
-        """
+    async def receive(self, operations: Operations) -> None:
+        """Apply what has come, in order. A command that is refused is answered with the refusal."""
         node = self._node
-        is_left = False
         after = 0
         while messages := await node.store.pending(node.node_id, after=after, limit=_PAGE):
             for message in messages:
-                is_left |= not await self._apply(operations, message)
+                await self._apply(operations, message)
             after = messages[-1].message_id
-        return is_left
 
-    async def _apply(self, operations: Operations, message: Message) -> bool:
-        """False when it has to come again."""
+    async def _apply(self, operations: Operations, message: Message) -> None:
         node, execution_id = self._node, message.execution_id
         if message.message_id in self._busy or not (execution_id in node.residents or node.may_bring_in(execution_id)):
-            return True
+            return
         try:
             letter = _decode_letter(message.body)
         except msgspec.DecodeError as error:
             await self._refuse(message, StorageError("unreadable_command", f"the command cannot be read: {error}"))
-            return True
+            return
         self._busy.add(message.message_id)
         try:
+            if await node.store.answer(message.message_id) is not None:
+                return  # another node was faster, when nobody owned the execution
             answer = InboxAnswer(message.message_id, _APPLIED)
             verdict = await operations.answer_message(execution_id, letter.command, mark=letter.mark, answer=answer)
             if verdict is Verdict.DUPLICATE:
@@ -115,7 +111,6 @@ class InboxService:
             await self._refuse(message, error)
         finally:
             self._busy.discard(message.message_id)
-        return True
 
     async def _refuse(self, message: Message, error: TaskEngineError) -> None:
         answer = _Answer(error=type(error).__name__, name=error.name, message=error.message, hint=error.hint)

@@ -24,7 +24,7 @@ from taskengine.model.codec import decode_event
 from taskengine.model.effect import Halt, Launch
 from taskengine.model.event import ExecutionStarted
 from taskengine.model.value import Instant
-from taskengine.ports.store import Stored, Views
+from taskengine.ports.store import Stored, Verdict, Views
 from taskengine.runtime.catalog import PlanCatalog
 from taskengine.runtime.node import Node
 from taskengine.runtime.resident import Resident
@@ -112,8 +112,13 @@ class Residency:
                 self.missing.pop(execution_id, None)
 
     def note_seized(self, execution_ids: Iterable[str]) -> None:
-        """These are ours from now on: a read that is on its way may be older, so it is made again."""
-        self._outdated.update(one for one in execution_ids if one in self._asked)
+        """These are ours from now on: what is in memory or on its way there is older, so it is read again."""
+        for execution_id in execution_ids:
+            if execution_id in self._asked:
+                self._outdated.add(execution_id)
+            older = self._node.residents.get(execution_id)
+            if older is not None:
+                self._node.drop(older, Verdict.CONFLICT)
 
     def _note_lost(self, execution_id: str) -> None:
         self.missing[execution_id] = None

@@ -78,6 +78,7 @@ class Audit:
         self._now = now
         self._fail = fail
         self._plans: dict[tuple[str, str], Plan] = {}
+        self._conflicts: set[tuple[str, str]] = set()  # (node, execution): a state that the node had to drop
         self._deeds: Counter[tuple[str, str]] = Counter()
         self._log = hashlib.sha256()
         self._calls: dict[tuple[str, int, int], str] = {}  # every function call there ever was → the node that made it
@@ -117,6 +118,8 @@ class Audit:
         """A store has answered a commit; the look at what it wrote was before."""
         for append, verdict in zip(batch, verdicts, strict=True):
             self.verdicts[verdict.value] += 1
+            if verdict is Verdict.CONFLICT:
+                self._conflicts.add((node, append.summary.execution_id))
             self.note(f"{node} {append.summary.execution_id} {append.expected_seq} {verdict.value}")
 
     def note(self, line: str) -> None:
@@ -260,10 +263,10 @@ class Audit:
         is_true = record is not None and result in record.results
         self._judge(is_true, "wrong_result", f"{result} is none of {record.results if record else []}")
 
-    def must_have_given_back(self, node_id: str) -> None:
-        """A node has stopped gracefully: no attempt is left that nobody performs."""
+    def must_have_given_back(self, node: str, *, node_id: str) -> None:
+        """A node has stopped gracefully: no attempt of what it had in hand is left that nobody performs."""
         for record in self.records.values():
-            if record.left_by != node_id:
+            if record.left_by != node_id or (node, record.execution_id) in self._conflicts:
                 continue
             running = [(task, live.attempt) for task, live in record.state.live.items() if live.is_launched]
             left = [one for one in running if record.scheduled[one] == node_id]

@@ -171,7 +171,7 @@ class World:
         except NodeGone:
             return
         if inside.commit.trouble is None:
-            self.audit.must_have_given_back(inside.node_id)
+            self.audit.must_have_given_back(node.name, node_id=inside.node_id)
         await asyncio.sleep(_STOPPED_S)
         if node.calls and not node.is_dead:
             raise SimulationError("left_hanging", f"{node.name} has stopped, and {len(node.calls)} callers have no answer")
