@@ -10,6 +10,7 @@ import asyncio
 import random
 import select
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from importlib import import_module
@@ -148,7 +149,7 @@ def _be_cycle(directory: Path, cycle: Cycle, said: Say) -> None:
     directory.mkdir()
     victim = fork(lambda say: _be_victim(directory, cycle.point, say), limit_s=_LIMIT_S)
     if cycle.point is None:
-        victim.listen_for(random.Random(cycle.seed).uniform(0, _LONGEST_LIFE_S))
+        victim.listen_for(random.Random(cycle.seed).uniform(0, _LONGEST_LIFE_S), clock=time.monotonic)
         victim.kill()
     ended = victim.end()
     acknowledged = Acknowledged({(kind, key): answer for kind, key, answer in ended.said if kind != "died"})

@@ -56,10 +56,10 @@ class Child:
         self._heard += chunk
         return bool(chunk)
 
-    def listen_for(self, seconds: float) -> bool:
-        """Take in what is said within a time; False when the child ended before."""
-        while select.select([self], [], [], seconds)[0]:
-            # One who speaks without a pause is heard for longer than asked for; nobody here does.
+    def listen_for(self, seconds: float, *, clock: Callable[[], float]) -> bool:
+        """Take in what is said within a time, by a clock of seconds that runs evenly; False when the child ended before."""
+        give_up_at = clock() + seconds
+        while select.select([self], [], [], max(0.0, give_up_at - clock()))[0]:
             if not self.listen():
                 return False
         return True
@@ -67,6 +67,10 @@ class Child:
     def kill(self) -> None:
         """SIGKILL. Does nothing to a child that has ended, as long as ``end`` was not called."""
         os.kill(self.pid, signal.SIGKILL)
+
+    def ask_to_end(self) -> None:
+        """SIGTERM: the child may end as it wants to. Does nothing to one that has ended, as long as ``end`` was not called."""
+        os.kill(self.pid, signal.SIGTERM)
 
     def end(self) -> Ended:
         """Hear it out, and wait for its death."""
