@@ -29,7 +29,7 @@ from tests.durability.acknowledged import Acknowledged
 from tests.durability.histories import History, effect_problems, histories, premature_effects, problems
 from tests.durability.scenario import CONTROL, Effects, Gate, functions, play
 
-__all__ = ["Cycle", "Report", "Trace", "trace"]
+__all__ = ["Cycle", "Report", "Trace", "trace", "warm"]
 
 _LIMIT_S: Final = 60
 _AT_ONCE: Final = 4  # most of a cycle is waiting
@@ -178,7 +178,7 @@ def trace(directory: Path) -> Trace:
     return msgspec.convert(ended.said[0], Trace)
 
 
-def _warm(directory: Path) -> None:
+def warm(directory: Path) -> None:
     """Import everything that a played scenario imports, so that no child has to."""
     directory.mkdir()
 
@@ -194,7 +194,7 @@ def _warm(directory: Path) -> None:
 
 def run(directory: Path, cycles: Iterable[Cycle], report: Callable[[Report], None]) -> None:
     """Go through the cycles, a few at once."""
-    _warm(directory / "warm")
+    warm(directory / "warm")
     waiting = enumerate(cycles)
     alive: list[Child] = []
     while True:

@@ -28,6 +28,7 @@ from taskengine.model.workflow import Step, Workflow
 from taskengine.runtime.environment import Environment
 from taskengine.testing.crash import Child, Say, fork
 from tests.durability.histories import History, effect_problems, histories, problems
+from tests.durability.kill import warm
 from tests.durability.scenario import CONTROL, WORKFLOWS, Effects, Gate, functions, insist
 
 __all__ = ["Orders", "Report"]
@@ -252,6 +253,7 @@ def run(orders: Orders) -> Report:
     limit_s = int(orders.seconds) + 3 * int(_LONGEST_WAIT_S)
     rng = random.Random(orders.seed)
     now = Environment(ThreadLane).now
+    warm(directory / "warm")
 
     def begin() -> Child:
         return fork(lambda _: _be_node(directory), limit_s=limit_s)
