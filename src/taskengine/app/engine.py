@@ -17,10 +17,10 @@ import msgspec
 
 from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
 from taskengine.adapters.lanes import ThreadLane
-from taskengine.errors import ConflictError, NotFoundError
+from taskengine.errors import ConflictError, LimitError, NotFoundError
 from taskengine.model import command as cmd
 from taskengine.model.ids import WORKFLOW
-from taskengine.model.value import Instant, Json, Raw, raw
+from taskengine.model.value import Instant, Json, Raw, encode, is_deeper, raw
 from taskengine.model.workflow import Workflow
 from taskengine.ports.store import ExecutionFilter, Store, StoredWorkflow, Summary
 from taskengine.runtime.environment import Environment
@@ -71,7 +71,9 @@ class Engine:
         self._registry = FunctionRegistry()
         for name, function in (functions or {}).items():
             self._registry.register(name, function)
-        self._functions = FunctionExecutor(self._registry, max_payload=self._settings.max_payload)
+        self._functions = FunctionExecutor(
+            self._registry, max_payload=self._settings.max_payload, max_nesting=self._settings.max_nesting
+        )
         self._executors = {"function": self._functions}
         self._parts: Parts | None = None
         self._sync: SyncEngine | None = None
@@ -94,9 +96,11 @@ class Engine:
         parts, self._parts = self._parts, None
         if parts is None:
             return
-        await parts.services.stop()
-        self._functions.close()
-        await self._store.close()
+        try:
+            await parts.services.stop()
+        finally:  # also when whoever stops it loses patience: what is held for life must not be held without one
+            self._functions.close()
+            await self._store.close()
 
     @property
     def _started(self) -> Parts:
@@ -144,12 +148,14 @@ class Engine:
 
         ``source``: the directory where functions named by file are looked for.
         """
+        document = msgspec.json.encode(msgspec.structs.replace(workflow, version=""), order="sorted")
+        self._started.catalog.must_compile(workflow.name, document)  # else it would be the latest version of its name
         stored = await self._store.put_workflow(
             StoredWorkflow(
                 self._environment.new_id(WORKFLOW),
                 workflow.name,
                 workflow.version,
-                msgspec.json.encode(msgspec.structs.replace(workflow, version=""), order="sorted"),
+                document,
                 source,
                 self._environment.now(),
             )
@@ -210,7 +216,7 @@ class Engine:
                 return Execution(self, earlier.decode())
         started = self._started.operations.begin(
             known,
-            raw(dict(params)) if params else _NO_INPUT,
+            self._payload(dict(params), "the input") if params else _NO_INPUT,
             variables=_variables(known.plan.workflow, params, given=variables),
             priority=priority,
             business_key=business_key,
@@ -226,7 +232,9 @@ class Engine:
         started: list[Started] = []
         for one in params:
             started.append(
-                self._started.operations.begin(known, raw(dict(one)), variables=_variables(known.plan.workflow, one, given=None))
+                self._started.operations.begin(
+                    known, self._payload(dict(one), "the input"), variables=_variables(known.plan.workflow, one, given=None)
+                )
             )
             if len(started) % self._settings.batch_cap == 0:
                 await asyncio.sleep(0)
@@ -261,7 +269,7 @@ class Engine:
 
     async def signal(self, execution_id: str, name: str, *, data: Json = None, by: str = "", signal_id: str = "") -> None:
         """Send a signal; durable when this returns. Repeating a ``signal_id`` is a no-op."""
-        payload: Raw = raw(data)
+        payload = self._payload(data, "the signal")
         await self._command(
             execution_id,
             lambda at: cmd.Signal(at=at, name=name, data=payload, by=by),
@@ -274,13 +282,25 @@ class Engine:
 
     async def get_instance(self, execution_id: str) -> Summary:
         """The execution's row as committed. ``NotFoundError``: there is none."""
-        found = await self._store.executions(ExecutionFilter(id_part=execution_id), limit=1)
-        if not found:
+        # The greatest id up to this one: found by the key, where a part of an id would be looked for in every row.
+        found = await self._store.executions(ExecutionFilter(), limit=1, before=f"{execution_id} ")
+        if not found or found[0].execution_id != execution_id:
             raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
         return found[0]
 
     async def _command(self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str = "") -> None:
         await self._started.operations.command(execution_id, make, mark=mark)
+
+    def _payload(self, value: Json, what: str) -> Raw:
+        """Encoded, within the bounds. ``LimitError`` beyond them, ``TypeError`` for what JSON cannot hold."""
+        document, bounds = encode(value), self._settings
+        if len(document) > bounds.max_payload:
+            message = f"{what} has {len(document)} bytes, {bounds.max_payload} are allowed"
+            raise LimitError("payload_too_large", message, limit=bounds.max_payload, actual=len(document))
+        if is_deeper(document, bounds.max_nesting):
+            message = f"{what} is nested deeper than {bounds.max_nesting} levels"
+            raise LimitError("payload_too_deep", message, limit=bounds.max_nesting)
+        return Raw(document)
 
     async def _known(self, workflow: Workflow | str | StoredWorkflow) -> KnownWorkflow:
         if isinstance(workflow, str):

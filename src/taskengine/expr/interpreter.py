@@ -42,7 +42,10 @@ class _Evaluation(Scope):
 
 def read_context(context: bytes) -> dict[str, Json]:
     """Decode the data of an evaluation anew, so that no evaluation can see what another one did."""
-    data = decode(context)
+    try:
+        data = decode(context)
+    except RecursionError as error:
+        raise ExpressionError("context_too_deep", "what the expression reads is nested too deep") from error
     if not isinstance(data, dict):
         raise ExpressionError("context_not_an_object", "the data of an expression is one JSON object")
     return data

@@ -28,7 +28,7 @@ def type_of(body: bytes) -> str:
     """The event's type, known or not. Raises ``StorageError`` for what is no event."""
     try:
         return _decode_head(body).type
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise StorageError("unreadable_event", f"a stored event is no event: {error}") from error
 
 
@@ -36,7 +36,7 @@ def decode_event(body: bytes) -> Event:
     """Read one event back. ``UnknownEventError``: written by a newer version; ``StorageError``: damaged."""
     try:
         return _decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         kind = type_of(body)
         if kind not in _KNOWN:
             raise UnknownEventError(

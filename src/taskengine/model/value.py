@@ -5,11 +5,12 @@ Payloads that only pass through (inputs, outputs) stay encoded: a ``Raw`` is a p
 
 from __future__ import annotations
 
+import re
 from typing import TypeAlias
 
 import msgspec
 
-__all__ = ["ABSENT", "NONE", "Instant", "Json", "Raw", "TaskError", "decode", "encode", "raw"]
+__all__ = ["ABSENT", "NONE", "Instant", "Json", "Raw", "TaskError", "decode", "encode", "is_deeper", "raw"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Instant: TypeAlias = int
@@ -29,6 +30,23 @@ def decode(document: bytes | Raw) -> Json:
 def raw(value: Json) -> Raw:
     """Encode once; raises ``TypeError`` or ``OverflowError`` for what JSON cannot hold."""
     return Raw(encode(value))
+
+
+_TEXTS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_TO_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def is_deeper(document: bytes, levels: int) -> bool:
+    """Whether lists and objects are nested deeper than that in a JSON document: decoders recurse, and could not read it back."""
+    if document.count(b"[") + document.count(b"{") <= levels:
+        return False
+    brackets = _TEXTS.sub(b"", document).translate(_TO_SQUARE, _NO_BRACKETS)
+    for _ in range(levels):
+        if not brackets:
+            break
+        brackets = brackets.replace(b"[]", b"")  # takes the innermost ones away
+    return bool(brackets)
 
 
 class TaskError(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

@@ -10,6 +10,7 @@ import msgspec
 
 from taskengine.errors import DefinitionError, NotFoundError
 from taskengine.kernel.plan import Plan, compile_plan
+from taskengine.model.duration import MAX_DURATION_MS
 from taskengine.model.workflow import CONTROL_STEPS, Workflow
 from taskengine.ports.executor import Executor
 from taskengine.ports.store import Catalog, StoredWorkflow
@@ -17,6 +18,8 @@ from taskengine.ports.store import Catalog, StoredWorkflow
 __all__ = ["KnownWorkflow", "PlanCatalog"]
 
 _KEPT: Final = 256
+_LARGEST_PRIORITY: Final = 9
+_LARGEST_COUNT: Final = 1_000_000
 
 
 class KnownWorkflow(msgspec.Struct, frozen=True):
@@ -58,10 +61,7 @@ class PlanCatalog:
         key = (stored.workflow_id, stored.version)
         found = self._known.get(key)
         if found is None:
-            try:
-                workflow = msgspec.json.decode(stored.document, type=Workflow)
-            except msgspec.DecodeError as error:
-                raise DefinitionError("unreadable_workflow", f"{stored.name} {stored.version} cannot be read: {error}") from error
+            workflow = _read(stored.name, stored.document)
             workflow = msgspec.structs.replace(workflow, version=stored.version)
             stored = msgspec.structs.replace(stored, source=self._sources.get(stored.name, stored.source))
             found = KnownWorkflow(stored, compile_plan(workflow))
@@ -69,6 +69,13 @@ class PlanCatalog:
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         return found
+
+    def must_compile(self, name: str, document: bytes) -> None:
+        """Raise what ``keep`` would raise for this document, before anything is stored; and what would make it hang or break."""
+        if not any(known.stored.document == document for known in self._known.values()):
+            workflow = _read(name, document)
+            _must_be_in_bounds(workflow)
+            compile_plan(workflow)
 
     def must_be_performable(self, known: KnownWorkflow) -> None:
         """``NotFoundError`` naming the first step that this node cannot perform."""
@@ -81,3 +88,29 @@ class PlanCatalog:
             lacking = executor.missing(step, known.stored.source)
             if lacking:
                 raise NotFoundError("function_not_found", f'step "{step.id}": {lacking}', step=step.id)
+
+
+def _read(name: str, document: bytes) -> Workflow:
+    try:
+        return msgspec.json.decode(document, type=Workflow)
+    except msgspec.DecodeError as error:
+        raise DefinitionError("unreadable_workflow", f"the workflow {name} cannot be read: {error}") from error
+
+
+def _must_be_in_bounds(workflow: Workflow) -> None:
+    """The numbers that a document could not have said: with them nothing would ever start, or nothing could be stored."""
+    limits = workflow.limits
+    _bound("limits.priority", limits.priority, low=0, high=_LARGEST_PRIORITY)
+    _bound("limits.max_concurrency", limits.max_concurrency, low=1, high=_LARGEST_COUNT)
+    _bound("limits.timeout_ms", limits.timeout_ms, low=1, high=MAX_DURATION_MS)
+    for step in workflow.steps:
+        _bound(f"{step.id}.priority", step.priority, low=0, high=_LARGEST_PRIORITY)
+        _bound(f"{step.id}.retry.max_attempts", step.retry.max_attempts, low=1, high=_LARGEST_COUNT)
+        _bound(f"{step.id}.timeout_ms", step.timeout_ms, low=1, high=MAX_DURATION_MS)
+        _bound(f"{step.id}.total_timeout_ms", step.total_timeout_ms, low=1, high=MAX_DURATION_MS)
+        _bound(f"{step.id}.queue_timeout_ms", step.queue_timeout_ms, low=1, high=MAX_DURATION_MS)
+
+
+def _bound(place: str, number: int | None, *, low: int, high: int) -> None:
+    if number is not None and not low <= number <= high:
+        raise DefinitionError("out_of_range", f"{place} is {number}, it must be from {low} to {high}")

@@ -86,9 +86,8 @@ class Node:
 
         Raises what the kernel refuses with; nothing has changed then.
         """
-        turn = advance(resident.state, command)
-        if turn.events or marks:
-            pending = self._note(resident, turn)
+        turn, pending = self._advance(resident, command, is_noted=bool(marks))
+        if pending is not None:
             if marks:
                 pending.marks = (*pending.marks, *marks)
             if waiter is not None:
@@ -98,6 +97,34 @@ class Node:
             waiter.set_result(Verdict.COMMITTED)
         self.admission.serve()
         return turn
+
+    def _advance(self, resident: Resident, command: cmd.Command, *, is_noted: bool = False) -> tuple[Turn, Pending | None]:
+        """Fold a command and put what it caused into the open batch.
+
+        What breaks half-way (a bug, a text that JSON cannot hold) leaves a state that the batch does not have: it is dropped.
+        """
+        state = resident.state
+        seq = state.seq
+        try:
+            turn = advance(state, command)
+            return turn, self._note(resident, turn) if turn.events or is_noted else None
+        except BaseException:
+            if state.seq != seq:
+                self._lose(resident)
+            raise
+
+    def _go_on(self, resident: Resident, command: cmd.Command) -> None:
+        """A turn that nobody asked for: what goes wrong in it is this execution's trouble, not the writer's or the timers'."""
+        try:
+            self.turn(resident, command)
+        except Exception:  # noqa: BLE001 -- whatever it is, the others go on
+            _log.exception("turn.failed", extra={"execution_id": resident.execution_id})
+            self._lose(resident)
+
+    def _lose(self, resident: Resident) -> None:
+        if not resident.is_dropped:
+            self.drop(resident, Verdict.CONFLICT)
+            self.on_lost(resident.execution_id)
 
     def append_nothing(self, resident: Resident) -> Pending:
         """Put the execution into the open batch as it is: to park it, or to answer its inbox."""
@@ -151,10 +178,12 @@ class Node:
 
     def _grant(self, resident: Resident, *, slots: int = 0, suspect_slots: int = 0) -> tuple[int, int]:
         command = cmd.Admit(at=self.environment.now(), slots=slots, suspect_slots=suspect_slots)
-        turn = advance(resident.state, command)
-        if not turn.events:
+        try:
+            turn, _ = self._advance(resident, command)
+        except Exception:  # noqa: BLE001 -- it came from somebody else's turn
+            _log.exception("turn.failed", extra={"execution_id": resident.execution_id})
+            self._lose(resident)
             return 0, 0
-        self._note(resident, turn)
         normal = suspect = 0
         for effect in turn.effects:
             if isinstance(effect, Launch):
@@ -168,8 +197,9 @@ class Node:
         resident = self.residents.get(execution_id)
         if resident is not None:
             resident.wake_at = None
-            self.turn(resident, cmd.Tick(at=self.environment.now()))
-            self.arm(resident)
+            self._go_on(resident, cmd.Tick(at=self.environment.now()))
+            if not resident.is_dropped:
+                self.arm(resident)
 
     def arm(self, resident: Resident) -> None:
         """Let the timers know when the execution wants to be woken."""
@@ -359,7 +389,7 @@ class Node:
             self.admission.serve()  # its slot was freed just before
             return
         report = cmd.Report(at=self.environment.now(), task=attempt.task, attempt=attempt.number, end=end)
-        self.turn(resident, report)
+        self._go_on(resident, report)
 
     def _freed(self, attempt: RunningAttempt) -> None:
         self.attempts.discard(attempt)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
-from taskengine.errors import ConflictError, NotFoundError, OverloadedError, StorageError
+from taskengine.errors import CommandRefusedError, ConflictError, LimitError, NotFoundError, OverloadedError, StorageError
 from taskengine.kernel.state import Execution
 from taskengine.model import command as cmd
 from taskengine.model.ids import EXECUTION
@@ -21,6 +21,7 @@ from taskengine.runtime.resident import Resident, Result
 __all__ = ["Operations", "Started"]
 
 _TRIES: Final = 8
+_LARGEST_PRIORITY: Final = 9
 
 
 class Started:
@@ -64,10 +65,13 @@ class Operations:
     ) -> Started:
         """Start an execution in this turn of the loop; nothing is promised before ``durable``.
 
-        Raises ``OverloadedError`` when too much is waiting already, ``StorageError`` while the store refuses to write.
+        Raises ``CommandRefusedError`` for a priority that is none, ``OverloadedError`` when too much is waiting already,
+        ``StorageError`` while the store refuses to write.
         """
         node = self._node
         self._must_accept()
+        if priority is not None and not 0 <= priority <= _LARGEST_PRIORITY:
+            raise CommandRefusedError("bad_priority", f"a priority is 0 to {_LARGEST_PRIORITY}, not {priority}")
         now = node.environment.now()
         execution_id = node.environment.new_id(EXECUTION)
         state = Execution(execution_id, known.plan)
@@ -139,11 +143,33 @@ class Operations:
                 raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
             node.must_be_open()
             done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-            node.turn(resident, make(now), waiter=done, marks=(Mark(mark, b"", now),) if mark else ())
+            try:
+                node.turn(resident, make(now), waiter=done, marks=(Mark(mark, b"", now),) if mark else ())
+            except (CommandRefusedError, LimitError):
+                if await self._is_current(resident):
+                    raise
+                continue
             begun.append(done)
             if await asyncio.shield(done) is Verdict.COMMITTED:
                 return
         raise ConflictError("execution_contended", f"others kept changing {execution_id}", hint="try again")
+
+    async def _is_current(self, resident: Resident) -> bool:
+        """Whether what was asked of a resident may be refused: another node may have changed what is only kept in memory here."""
+        await self.forget_stale((resident.execution_id,))
+        return not resident.is_dropped
+
+    async def forget_stale(self, execution_ids: Iterable[str]) -> None:
+        """Drop what is only kept in memory and was changed by another node since; whoever needs it reads it again."""
+        node = self._node
+        kept = [one for one in execution_ids if one in node.residents]
+        heads = await node.store.heads(kept) if kept else {}
+        for execution_id, head in heads.items():
+            resident = node.residents.get(execution_id)
+            if resident is None or not resident.is_at_rest:
+                continue  # an append of its own would conflict and drop it
+            if (head.seq, head.token) != (resident.state.seq, resident.token):
+                node.drop(resident, Verdict.CONFLICT)
 
     @asynccontextmanager
     async def _alone_with(self, mark: str) -> AsyncGenerator[list[asyncio.Future[Verdict]]]:
@@ -219,7 +245,12 @@ class Operations:
                 raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
             node.must_be_open()
             done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-            node.turn(resident, command, marks=(Mark(mark, b"", node.environment.now()),) if mark else ())
+            try:
+                node.turn(resident, command, marks=(Mark(mark, b"", node.environment.now()),) if mark else ())
+            except (CommandRefusedError, LimitError):
+                if await self._is_current(resident):
+                    raise
+                return Verdict.CONFLICT
             pending = node.append_nothing(resident)
             pending.answers.append(answer)
             pending.waiters.append(done)

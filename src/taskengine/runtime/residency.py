@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from taskengine.errors import StorageError, TaskEngineError, UnknownEventError
+from taskengine.errors import InternalError, StorageError, TaskEngineError, UnknownEventError
 from taskengine.kernel.advance import fold
 from taskengine.kernel.outstanding import outstanding
 from taskengine.kernel.plan import Plan
@@ -122,6 +122,7 @@ class Residency:
 
     def _note_lost(self, execution_id: str) -> None:
         self.missing[execution_id] = None
+        self._node.has_news = True  # whoever waits for it looks again: it may have ended elsewhere
 
     async def give_back(self, execution_ids: Iterable[str]) -> None:
         """Let others have these, which the store has as ours. ``StorageError``: the next call tries them again."""
@@ -149,7 +150,7 @@ class Residency:
                 if index % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
                 try:
-                    found = await self._admit(stored.get(execution_id))
+                    found = await self._bring_in(execution_id, stored.get(execution_id))
                 except Elsewhere as error:
                     if execution_id in self._outdated:
                         self._outdated.discard(execution_id)  # it is still asked for
@@ -159,6 +160,21 @@ class Residency:
                     self._answer(execution_id, error)
                 else:
                     self._answer(execution_id, found)
+
+    async def _bring_in(self, execution_id: str, stored: Stored | None) -> Resident | None:
+        """As ``_admit``; where even that breaks the execution is left alone for a while, so that the others get into memory."""
+        try:
+            return await self._admit(stored)
+        except (TaskEngineError, Elsewhere):
+            raise
+        except Exception as error:
+            node, reason = self._node, f"{type(error).__name__}: {error}"
+            _log.exception("execution.refused", extra={"execution_id": execution_id, "reason": reason})
+            self.refused[execution_id] = (node.environment.now() + _REFUSED_FOR_MS, reason)
+            resident = node.residents.get(execution_id)
+            if resident is not None:
+                node.drop(resident, Verdict.CONFLICT)
+            raise InternalError("not_restored", f"execution {execution_id} cannot be brought into memory: {reason}") from error
 
     def _answer(self, execution_id: str, answer: Resident | BaseException | None) -> None:
         asked = self._asked.pop(execution_id)

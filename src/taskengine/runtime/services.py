@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
 from taskengine.errors import StorageError
 from taskengine.model import command as cmd
 from taskengine.model.value import Instant
-from taskengine.ports.store import Verdict
 from taskengine.runtime.inbox import InboxService
 from taskengine.runtime.node import Node
 from taskengine.runtime.operations import Operations
@@ -120,7 +119,7 @@ class Services:
         known_to_be_refused = len(residency.refused)
         now = node.environment.now()
         due, self._next_wake_at = await node.store.due(now=now, limit=batch + known_to_be_refused)
-        await self._forget_stale(due)
+        await self._operations.forget_stale(due)
         wanted = [one for one in due if one not in node.residents and residency.refused.get(one, (0, ""))[0] <= now]
         if wanted:
             await residency.fetch(wanted)
@@ -136,18 +135,6 @@ class Services:
         heads = await node.store.heads(tuple(node.waiters))
         await self._residency.fetch([one for one, head in heads.items() if not head.owner and one not in node.residents])
         return _FAR_S
-
-    async def _forget_stale(self, execution_ids: Iterable[str]) -> None:
-        """Drop what is only kept in memory and was changed by another node since; whoever needs it reads it again."""
-        node = self._node
-        kept = [one for one in execution_ids if one in node.residents]
-        heads = await node.store.heads(kept) if kept else {}
-        for execution_id, head in heads.items():
-            resident = node.residents.get(execution_id)
-            if resident is None or not resident.is_at_rest:
-                continue  # an append of its own would conflict and drop it
-            if (head.seq, head.token) != (resident.state.seq, resident.token):
-                node.drop(resident, Verdict.CONFLICT)
 
     # Other processes
 
@@ -212,7 +199,7 @@ class Services:
     async def _tell_waiters(self) -> None:
         """Executions that somebody here waits for may have ended elsewhere."""
         node = self._node
-        await self._forget_stale(node.waiters)
+        await self._operations.forget_stale(node.waiters)
         for execution_id in tuple(node.waiters):
             resident = node.residents.get(execution_id)
             if resident is not None and not (resident.is_at_rest and resident.state.is_finished):

@@ -23,4 +23,5 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     stop_grace_ms: int = 5_000  # how long a graceful stop lets attempts finish
     can_run: bool = True  # False: a node for control commands only, it begins no attempts and takes nothing over
     recovers: bool = True  # False: of what others left unfinished it goes on only with what is adopted or waited for here
-    max_payload: int = 16 * 1024 * 1024
+    max_payload: int = 16 * 1024 * 1024  # bytes of an input, a signal, a result
+    max_nesting: int = 64  # levels of lists and objects in one

@@ -15,7 +15,7 @@ from taskengine.adapters.function.registry import Function, FunctionRegistry
 from taskengine.adapters.function.threads import Threads
 from taskengine.errors import NotFoundError
 from taskengine.model.command import Abandoned, AttemptEnd, Failed, Succeeded
-from taskengine.model.value import Raw, TaskError, decode, encode
+from taskengine.model.value import Raw, TaskError, decode, encode, is_deeper
 from taskengine.model.workflow import Step
 from taskengine.ports.context import TaskContext
 from taskengine.ports.executor import Attempt
@@ -29,15 +29,19 @@ _MAX_MESSAGE: Final = 2_000
 class FunctionExecutor:
     """One for a node."""
 
-    def __init__(self, registry: FunctionRegistry, *, max_payload: int = 16 * 1024 * 1024) -> None:
+    def __init__(self, registry: FunctionRegistry, *, max_payload: int = 16 * 1024 * 1024, max_nesting: int = 64) -> None:
         self._registry = registry
         self._max_payload = max_payload
+        self._max_nesting = max_nesting
         self._threads = Threads("taskengine-function")
 
     def missing(self, step: Step, source: str) -> str:
         """Which function cannot be found, and why."""
+        name = step.config.get("function")
+        if not isinstance(name, str) or not name:
+            return "config.function names no function"
         try:
-            self._registry.find(step.config["function"], source)
+            self._registry.find(name, source)
         except NotFoundError as error:
             return error.message + (f" ({error.hint})" if error.hint else "")
         return ""
@@ -65,9 +69,11 @@ class FunctionExecutor:
         end: AttemptEnd
         try:
             end = self._succeeded(await call(**arguments))
-        except asyncio.CancelledError:
-            end = _ABANDONED
-        except Exception as error:  # noqa: BLE001 -- whatever the user's code raises
+        except asyncio.CancelledError as error:
+            # Somebody cancelled this task; or the function let the cancellation of something else through, which is its failure.
+            task = asyncio.current_task()
+            end = _ABANDONED if task is not None and task.cancelling() else Failed(describe(error))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever the user's code raises; an exit would end the loop
             end = Failed(describe(error))
         attempt.free()
         attempt.end(end)
@@ -97,6 +103,9 @@ class FunctionExecutor:
         if len(output) > self._max_payload:
             message = f"the result has {len(output)} bytes, {self._max_payload} are allowed"
             return Failed(TaskError(type="PayloadTooLarge", message=message, bases=("ValidationError",)))
+        if is_deeper(output, self._max_nesting):
+            message = f"the result is nested deeper than {self._max_nesting} levels"
+            return Failed(TaskError(type="PayloadTooDeep", message=message, bases=("ValidationError",)))
         return Succeeded(Raw(output))
 
 
@@ -132,8 +141,12 @@ def _bind(function: Function, attempt: Attempt) -> dict[str, Any]:
 
 
 def describe(error: BaseException) -> TaskError:
-    """An exception as data: its class, what it says (shortened), and its bases by name."""
-    message = str(error)
+    """An exception as data: its class, what it says (shortened), and its bases by name. Never raises."""
+    try:
+        message = str(error)
+    except Exception as unsaid:  # noqa: BLE001 -- also how it is told is the user's code
+        message = f"(its text cannot be made: {type(unsaid).__name__})"
+    message = message.encode("utf-8", "backslashreplace").decode()  # a file's name may hold what no JSON text can
     if len(message) > _MAX_MESSAGE:
         message = message[:_MAX_MESSAGE] + " …"
     bases = tuple(kind.__name__ for kind in type(error).__mro__[1:] if kind not in {object, BaseException})

@@ -31,18 +31,20 @@ class Threads:
                 self._idle -= 1
             else:
                 self._made += 1
-                threading.Thread(target=self._serve, name=f"{self._name}-{self._made}", daemon=True).start()
-        self._queue.put(work)
+                threading.Thread(target=self._serve, args=(self._queue,), name=f"{self._name}-{self._made}", daemon=True).start()
+            self._queue.put(work)
 
     def close(self) -> None:
-        """Let idle threads go; busy ones go when they are done."""
+        """Let idle threads go; busy ones go when they are done. What is run from here on gets threads of its own."""
         with self._lock:
             for _ in range(self._made):
                 self._queue.put(None)
+            self._queue = SimpleQueue()
             self._made = self._idle = 0
 
-    def _serve(self) -> None:
-        while (work := self._queue.get()) is not None:
+    def _serve(self, queue: SimpleQueue[Work | None]) -> None:
+        while (work := queue.get()) is not None:
             work()
+            del work  # or the last call's arguments would live until the next one
             with self._lock:
-                self._idle += 1
+                self._idle += queue is self._queue

@@ -13,6 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from weakref import WeakSet
 
 from taskengine.errors import InternalError, StorageError
 
@@ -27,6 +28,17 @@ _MODE: Final = 0o600
 _SUFFIX: Final = ".lock"
 _NODE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
+_locks_here: WeakSet[NodeLocks] = WeakSet()
+
+
+def _forget_in_child() -> None:
+    """A forked child (``multiprocessing`` in a step) holds its parent's locks too, and would let a dead node seem alive."""
+    for locks in tuple(_locks_here):
+        locks.close()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
 
 class NodeLocks:
     """The locks of one database, and those among them that this store holds."""
@@ -35,6 +47,7 @@ class NodeLocks:
         self._database = database
         self._prefix = f"{database.name}-node-"
         self._held: dict[str, int] = {}
+        _locks_here.add(self)
 
     def is_held(self, node_id: str) -> bool:
         """Whether this store holds it."""
@@ -107,6 +120,8 @@ def _lock(path: Path, kind: int, *, flags: int) -> int | None:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, _MODE)
         except FileNotFoundError:
             return None
+        except OSError as error:  # too many open files, above all
+            raise StorageError("lock_failed", f"the lock {path} cannot be opened: {error.strerror}") from error
         try:
             flock(descriptor, kind | LOCK_NB)
         except BlockingIOError:
