@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from taskengine.app.engine import Engine, Execution
+    from taskengine.model.workflow import Join, Limits, OnError, RetryPolicy, Step, Workflow
     from taskengine.ports.context import TaskContext
-    from taskengine.model.workflow import Join, Limits, RetryPolicy, Step, Workflow
     from taskengine.runtime.settings import NodeSettings
 
 __version__ = "0.1.0"
-__all__ = ["Engine", "Execution", "Join", "Limits", "NodeSettings", "RetryPolicy", "Step", "TaskContext", "Workflow", "__version__"]
+__all__ = [
+    "Engine",
+    "Execution",
+    "Join",
+    "Limits",
+    "NodeSettings",
+    "OnError",
+    "RetryPolicy",
+    "Step",
+    "TaskContext",
+    "Workflow",
+    "__version__",
+]
 
 _HOMES = {
     "Engine": "taskengine.app.engine",
@@ -19,6 +31,7 @@ _HOMES = {
     "Join": "taskengine.model.workflow",
     "Limits": "taskengine.model.workflow",
     "NodeSettings": "taskengine.runtime.settings",
+    "OnError": "taskengine.model.workflow",
     "RetryPolicy": "taskengine.model.workflow",
     "Step": "taskengine.model.workflow",
     "TaskContext": "taskengine.ports.context",
@@ -33,3 +46,7 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
