@@ -169,8 +169,11 @@ class Recording:
 
     async def run(self, operations: int) -> Record:
         drawn = Operations(self._rng.randrange)
-        stores = [await self._open() for _ in range(2)]
-        fresh = self._recorder.commits[0].digest
+        stores = [await self._open()]
+        # Whoever opens what is left of the birth of a database brings it to its end.
+        fresh = self._recorder.commits[-1].digest
+        self._recorder.commits = [msgspec.structs.replace(commit, digest=fresh) for commit in self._recorder.commits]
+        stores.append(await self._open())
         for _ in range(operations):
             number = self._rng.randrange(len(stores))
             if self._rng.randrange(25) == 0:

@@ -18,6 +18,7 @@ import msgspec
 
 from taskengine.adapters.sqlite.connection import Connection
 from taskengine.adapters.sqlite.files import renew_log
+from taskengine.errors import StorageError
 from tests.conformance.apsw_connection import ApswConnection
 
 __all__ = ["Cut", "Image", "Op", "Platter", "RecordingDisk"]
@@ -103,6 +104,11 @@ class RecordingDisk(apsw.VFS):
         self._files: dict[str, int] = {}
         self._born = 0
 
+    @property
+    def syncs(self) -> int:
+        """How many syncs were asked for."""
+        return self._numbers["sync"]
+
     def heir(self) -> RecordingDisk:
         """A disk that goes on with this one's record, for copies of the files as they are now: what a killed process leaves."""
         heir = RecordingDisk()
@@ -119,8 +125,16 @@ class RecordingDisk(apsw.VFS):
         """What the store does with a log that it takes up, on the record: the store goes past SQLite there."""
         renew_log(database)
         log = database.with_name(f"{database.name}-wal")
-        if log.exists() and log.name in self._files:
-            self.ops += [Written(self._files[log.name], 0, log.read_bytes()), Synced(self._files[log.name])]
+        if not log.exists() or log.name not in self._files:
+            return
+        number = self._files[log.name]
+        self.ops.append(Written(number, 0, log.read_bytes()))
+        try:
+            self.ask("sync", is_of_database=False)
+        except apsw.Error as error:
+            self.ops.append(Synced(number, is_failed=True))
+            raise StorageError("disk_failed", f"the log cannot be written: {error}") from error
+        self.ops.append(Synced(number))
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 -- apsw's name
         """Open a file; a new one is recorded. One without a name is SQLite's own scratch paper."""

@@ -35,6 +35,11 @@ class Session:
         self._on_full = on_full
         self._connection: Connection | None = None
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection: not before the first call, and not after an error that it did not survive."""
+        return self._connection is not None
+
     async def run(self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do the work with the connection. It must leave nothing behind when it raises: it is done again when SQLite was busy."""
         try:

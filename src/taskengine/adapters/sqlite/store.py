@@ -64,7 +64,8 @@ class SqliteStore(Store):
         self._ballast = Ballast(self._path, size=self._settings.ballast_bytes)
         self._locks = NodeLocks(self._path)
         self._sessions: tuple[Session, Session] | None = None  # writer, reader
-        self._data_version = 0
+        self._connections = 0  # of the writer so far; a second one means that the first did not survive an error
+        self._seen = (0, 0)  # which of them saw what version of the data
 
     # ── open, close ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -73,7 +74,7 @@ class SqliteStore(Store):
             return
         writer = self._session("writer", self._connect_writer)
         try:
-            self._data_version = await writer.run(_data_version)
+            self._seen = await writer.run(self._version)
         except BaseException:
             await writer.close()
             raise
@@ -104,7 +105,8 @@ class SqliteStore(Store):
         try:
             identify(connection)  # before anything in a file of somebody else is changed
             prepare(connection, self._settings, is_reader=False)
-            if self._locks.is_alone():  # a living node has read the log as it was acknowledged, and what comes to it is synced
+            # Beside a living node SQLite knows how far the log was synced, unless it was our own sync that failed.
+            if self._connections or self._locks.is_alone():
                 with transaction(connection):
                     self._renew_log(self._path)
             migrate(connection)
@@ -112,6 +114,7 @@ class SqliteStore(Store):
             connection.close()
             raise
         self._ballast.reserve()
+        self._connections += 1
         return connection
 
     def _connect_reader(self) -> Connection:
@@ -147,6 +150,9 @@ class SqliteStore(Store):
         return await self._reader.run(journal.load, execution_ids)
 
     async def heads(self, execution_ids: Sequence[str]) -> dict[str, Head]:
+        if not self._writer.is_connected:
+            # After a failed sync: whoever asks what became of the commit will build on the answer, so the log is renewed first.
+            await self._writer.run(self._version)
         return await self._reader.run(journal.heads, execution_ids)
 
     async def answer_of(self, mark: str) -> bytes | None:
@@ -177,8 +183,13 @@ class SqliteStore(Store):
 
     async def changed(self) -> bool:
         # On the writer's connection, whose own commits do not count.
-        before, self._data_version = self._data_version, await self._writer.run(_data_version)
-        return self._data_version != before
+        now = await self._writer.run(self._version)
+        before, self._seen = self._seen, now
+        return now != before
+
+    def _version(self, connection: Connection) -> tuple[int, int]:
+        """Numbers of two connections say nothing about each other."""
+        return self._connections, connection.read(sql.DATA_VERSION)[0][0]
 
     # ── inbox ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -237,8 +248,3 @@ def _durability(connection: Connection) -> tuple[str, str]:
 
 def _row_counts(connection: Connection) -> dict[str, int]:
     return {table: connection.read(text)[0][0] for table, text in sql.COUNT_ROWS.items()}
-
-
-def _data_version(connection: Connection) -> int:
-    version: int = connection.read(sql.DATA_VERSION)[0][0]
-    return version
