@@ -59,7 +59,9 @@ class Node:
         self.attempts: set[RunningAttempt] = set()  # whose work has not stopped yet
         self.admission = Admission(settings.concurrency if settings.can_run else 0, self._grant)
         self.timers = WakeTimers(environment, self._tick)
-        self.commit = GroupCommit(store, environment, cap=settings.batch_cap, build=self._build, settled=self._settled)
+        self.commit = GroupCommit(
+            store, environment, cap=settings.batch_cap, build=self._build, settled=self._settled, broken=self.dismiss
+        )
         self.on_parked: Callable[[Resident], None] = lambda _: None
         self.on_finished: Callable[[Resident], None] = lambda _: None
         self.on_lost: Callable[[str], None] = lambda _: None  # a state was dropped; the store may still say that it is ours
@@ -336,6 +338,8 @@ class Node:
         if resident.is_dropped:
             return
         resident.is_dropped = True
+        if resident.execution_id in self.waiters:
+            self.has_news = True
         if self.residents.get(resident.execution_id) is resident:
             del self.residents[resident.execution_id]
         _log.info("execution.dropped", extra={"execution_id": resident.execution_id, "verdict": verdict.value})

@@ -59,7 +59,7 @@ class Record:
         self.summary = summary
         self.state = Execution(summary.execution_id, plan)
         self.bodies: list[bytes] = []
-        self.scheduled: dict[tuple[int, int], str] = {}  # (task, attempt) → the node that owned it from then on
+        self.scheduled: dict[tuple[int, int], tuple[int, str]] = {}  # (task, attempt) → seq, and who owned it from then on
         self.stopped: dict[int, int] = {}  # task → attempts up to this one may not begin any more: a client was told so
         self.last_owner = summary.owner
         self.left_by = ""  # the node that gave it back, while nobody has gone on with it
@@ -78,6 +78,7 @@ class Audit:
         self._now = now
         self._fail = fail
         self._plans: dict[tuple[str, str], Plan] = {}
+        self._done_at: dict[tuple[str, str], int] = {}  # the event's number in its history
         self._conflicts: set[tuple[str, str]] = set()  # (node, execution): a state that the node had to drop
         self._deeds: Counter[tuple[str, str]] = Counter()
         self._log = hashlib.sha256()
@@ -156,11 +157,12 @@ class Audit:
             is_stopped = state.is_paused or state.is_cancelling or state.is_finished or state.is_held(event.task)
             self._require(not is_stopped, "began_while_stopped", f"{where} of task {event.task}")
         if isinstance(event, ev.TaskScheduled):
-            record.scheduled[event.task, event.attempt] = record.summary.owner
+            record.scheduled[event.task, event.attempt] = (len(record.bodies), record.summary.owner)
         deed = _DEEDS.get(type(event))
         tag: str = getattr(event, "by", "")
         if deed is not None and tag:
             self._deeds[deed, tag] += 1
+            self._done_at[deed, tag] = len(record.bodies)
         try:
             evolve(state, event)
         except (AssertionError, KeyError, IndexError) as error:
@@ -211,10 +213,13 @@ class Audit:
         return plan
 
     def take_away(self, execution_id: str) -> bool:
-        """Move an execution away from its owner, fenced by a new token; whether it had one."""
+        """Move an execution away from its owner, fenced by a new token; whether that was done.
+
+        Not while it is paused: its owner would write nothing, and so not find out for as long as that lasts.
+        """
         self.look()
-        row = self.records[execution_id].summary
-        if not row.owner:
+        row, state = self.records[execution_id].summary, self.records[execution_id].state
+        if not row.owner or state.is_paused or state.paused:
             return False
         given_back = msgspec.structs.replace(row, owner="", wake_at=self._now(), token=row.token + 1)
         at_once(self._store.commit([Append(given_back, row.seq, row.token, ())]))
@@ -252,8 +257,8 @@ class Audit:
         record = self.records.get(execution_id)
         self._judge(record is not None, "acknowledged_not_durable", f"{deed} {tag}: there is no {execution_id}")
         if record is not None and deed in {"cancel", "terminate"}:
-            for task, attempt in record.scheduled:
-                if path in {"/", record.plan.steps[task].path}:
+            for (task, attempt), (seq, _) in record.scheduled.items():
+                if seq < self._done_at[deed, tag] and path in {"/", record.plan.steps[task].path}:
                     record.stopped[task] = max(record.stopped.get(task, 0), attempt)
 
     def told_result(self, result: Result) -> None:
@@ -269,7 +274,7 @@ class Audit:
             if record.left_by != node_id or (node, record.execution_id) in self._conflicts:
                 continue
             running = [(task, live.attempt) for task, live in record.state.live.items() if live.is_launched]
-            left = [one for one in running if record.scheduled[one] == node_id]
+            left = [one for one in running if record.scheduled[one][1] == node_id]
             self._judge(not left, "not_given_back", f"{record.execution_id} was left by {node_id} with attempts {left}")
 
     # ── at the end ───────────────────────────────────────────────────────────────────────────────────────────────────
