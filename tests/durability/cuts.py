@@ -84,6 +84,12 @@ class Recorder:
     def committed(self, begin: int) -> None:
         self.commits.append(Commit(begin, len(self.disk.ops), self.digest()))
 
+    def join(self, first: int) -> None:
+        """What one call of the store does is one step, in however many transactions it did it: nothing in between may be seen."""
+        commits = self.commits[first:]
+        if commits:
+            self.commits[first:] = [Commit(commits[0].begin, commits[-1].end, commits[-1].digest)]
+
     def digest(self) -> bytes:
         """By the same SQLite that writes: two of them in one process would take each other's locks."""
         with closing(apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
@@ -189,8 +195,10 @@ class Recording:
         return Record(self._recorder.disk.ops, fresh, self._recorder.commits, self._acknowledged)
 
     async def _do(self, operation: Operation, oracle: MemoryStore, store: SqliteStore) -> Any:
+        before = len(self._recorder.commits)
         expected, actual = await _outcome(operation, oracle), await _outcome(operation, store)
         assert expected == actual, f"{operation}: {actual}, not {expected}"
+        self._recorder.join(before)
         if operation.method == "commit":
             appends: Sequence[Append] = operation.arguments[0]
             for append, verdict in zip(appends, actual, strict=True):
