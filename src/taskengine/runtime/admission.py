@@ -49,8 +49,10 @@ class Admission:
         if self.is_closed or state.is_finished or state.is_paused or state.is_cancelling or resident.is_dropped:
             return
         first = state.ready.first()
-        if first is not None and not resident.is_queued:
+        if first is not None and (not resident.is_queued or first[0] > resident.queued_priority):
+            # Queued before with less urgent work, it stands in line twice; the place that comes second is passed over.
             resident.is_queued = True
+            resident.queued_priority = first[0]
             heapq.heappush(self._waiting, (-first[0], next(self._order), resident))
         if state.suspects and not resident.is_suspect_queued:
             resident.is_suspect_queued = True
@@ -64,8 +66,8 @@ class Admission:
         try:
             while self.free > 0 and self._waiting:
                 resident = heapq.heappop(self._waiting)[2]
-                resident.is_queued = False
-                if not resident.is_dropped:
+                is_expected, resident.is_queued = resident.is_queued, False
+                if is_expected and not resident.is_dropped:
                     taken, _ = self._grant(resident, slots=1 if self._waiting else self.free)
                     self.free -= taken
                     if taken:

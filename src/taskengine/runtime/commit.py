@@ -40,16 +40,18 @@ class GroupCommit:
         cap: int,
         build: Callable[[Pending], Append | None],
         settled: Callable[[Sequence[Pending], Sequence[Verdict]], None],
+        broken: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._environment = environment
         self._cap = cap
         self._build = build
         self._settled = settled
+        self._broken = broken
         self._open: list[Pending] = []
         self._wake: asyncio.Future[None] | None = None
         self._writer: asyncio.Task[None] | None = None
-        self._is_busy = False
+        self._closed: list[Pending] = []  # the batch on its way
         self._is_closing = False
         self.trouble: StorageError | None = None  # why the last commit failed, while it is being retried
         self.commits = 0
@@ -57,6 +59,7 @@ class GroupCommit:
     def start(self) -> None:
         """Begin to write, in the running loop."""
         self._writer = asyncio.get_running_loop().create_task(self._write(), name="taskengine-commit")
+        self._writer.add_done_callback(self._ended)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -64,7 +67,7 @@ class GroupCommit:
     @property
     def is_idle(self) -> bool:
         """Whether everything added is settled."""
-        return not self._open and not self._is_busy
+        return not self._open and not self._closed
 
     def add(self, pending: Pending) -> None:
         """Put a pending into the open batch; it may still grow until the batch is closed."""
@@ -76,16 +79,22 @@ class GroupCommit:
         self._is_closing = True
         self._rouse()
         if self._writer is not None:
-            await self._writer
+            await asyncio.wait((self._writer,))
 
     def left(self) -> Sequence[Pending]:
         """What was given up when it was closed: not written, or nobody knows."""
-        return self._open
+        return [*self._closed, *self._open]
 
-    def abort(self) -> None:
-        """Stop at once; nothing more is written."""
-        if self._writer is not None:
-            self._writer.cancel()
+    def _ended(self, writer: asyncio.Task[None]) -> None:
+        """The writer has ended; when that was a bug of ours nobody may wait for it, and nothing may be started."""
+        error = None if writer.cancelled() else writer.exception()
+        if error is not None:
+            _log.critical("commit.broken", exc_info=error)
+            self._is_closing = True
+            self.trouble = StorageError(
+                "writer_broken", f"the engine can write no more: {error!r}", hint="stop this process and start it again"
+            )
+            self._broken()
 
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():
@@ -102,13 +111,12 @@ class GroupCommit:
             batch, self._open = self._open[: self._cap], self._open[self._cap :]
             for pending in batch:
                 pending.resident.pending = None
-            self._is_busy = True
+            self._closed = batch
             built = [self._build(pending) for pending in batch]
             found = await self._commit([append for append in built if append is not None])
-            self._is_busy = False
             if found is None:
-                self._open = [*batch, *self._open]
                 return
+            self._closed = []
             self.commits += 1
             verdicts = iter(found)
             self._settled(batch, [Verdict.CONFLICT if append is None else next(verdicts) for append in built])
@@ -131,6 +139,12 @@ class GroupCommit:
                 continue
             except StorageError as error:
                 self._note(error)
+            except Exception:  # noqa: BLE001 -- the supervisor of the one writer: a poisoned append must not end it for all
+                _log.exception("commit.poisoned", extra={"appends": len(tried)})
+                if len(tried) == 1:
+                    known = [Verdict.CONFLICT]  # its execution is dropped and read again
+                else:
+                    known = [one for append in tried for one in await self._commit([append]) or [None]]
             if known is not None:
                 verdicts.update({index: verdict for index, verdict in zip(left, known, strict=True) if verdict is not None})
                 left = [index for index in left if index not in verdicts]

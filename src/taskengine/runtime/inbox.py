@@ -42,6 +42,7 @@ _decode_answer: Final = msgspec.json.Decoder(_Answer).decode
 _ERRORS: Final[dict[str, type[TaskEngineError]]] = {
     kind.__name__: kind for kind in (CommandRefusedError, ConflictError, LimitError, NotFoundError, StorageError)
 }
+_NOT_HERE: Final = frozenset({"function_not_found", "unknown_step_type"})
 _APPLIED: Final = encode(_Answer())
 
 
@@ -108,7 +109,11 @@ class InboxService:
         except Elsewhere:
             _log.debug("message.elsewhere", extra={"message_id": message.message_id})
         except TaskEngineError as error:
-            await self._refuse(message, error)
+            if isinstance(error, StorageError) or error.name in _NOT_HERE:  # it stays, for later or for another node
+                node.has_news = node.has_news or isinstance(error, StorageError)
+                _log.info("message.kept", extra={"message_id": message.message_id, "error": error.name})
+            else:
+                await self._refuse(message, error)
         finally:
             self._busy.discard(message.message_id)
 

@@ -102,14 +102,14 @@ class Residency:
 
     async def fetch(self, execution_ids: Sequence[str]) -> None:
         """Bring many in; what cannot be owned is noted in ``refused``, what cannot be read just now in ``missing``, and left."""
+        for execution_id in execution_ids:
+            self.missing.pop(execution_id, None)  # first: it may be brought in, and lost again, before all of them are here
         results = await asyncio.gather(*(self.resident(one) for one in execution_ids), return_exceptions=True)
         for execution_id, result in zip(execution_ids, results, strict=True):
             if isinstance(result, TaskEngineError) and execution_id not in self.refused:
                 self.missing[execution_id] = None
             elif isinstance(result, BaseException) and not isinstance(result, TaskEngineError | Elsewhere):
                 raise result
-            else:
-                self.missing.pop(execution_id, None)
 
     def note_seized(self, execution_ids: Iterable[str]) -> None:
         """These are ours from now on: what is in memory or on its way there is older, so it is read again."""

@@ -46,6 +46,7 @@ class Resident:
         "is_queued",
         "is_suspect_queued",
         "pending",
+        "queued_priority",
         "running",
         "snapshot_seq",
         "source",
@@ -74,6 +75,7 @@ class Resident:
         self.running: dict[int, RunningAttempt] = {}
         self.wake_at: Instant | None = None  # what the node's timers know
         self.is_queued = False  # waits for a slot
+        self.queued_priority = 0  # ... and how urgently
         self.is_suspect_queued = False
         self.is_dropped = False  # lost to somebody else, or to a failed commit: everything still coming is ignored
 

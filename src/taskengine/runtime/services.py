@@ -35,7 +35,6 @@ class Services:
         self._tasks: list[asyncio.Task[None]] = []
         self._next_wake_at: Instant | None = None
         self._nudge = asyncio.Event()
-        self._may_have_mail = True  # at first: what was left while nobody was there
         self.takes_over = node.settings.can_run and node.settings.recovers
         residency.on_evicted = self._note_evicted
 
@@ -107,6 +106,8 @@ class Services:
                 pause = await (self._wake_due() if self._node.settings.recovers else self._wake_waited())
             except StorageError as error:
                 _log.warning("wake.failed", extra={"error": error.name})
+            except Exception:  # noqa: BLE001 -- the supervisor: what parked executions wait for must go on being looked at
+                _log.exception("wake.broken")
             with suppress(TimeoutError):
                 # Not wait_for: before Python 3.12 it may swallow the cancellation that a stop waits for.
                 async with asyncio.timeout(pause):
@@ -146,6 +147,8 @@ class Services:
                 others = await self._look(others)
             except StorageError as error:
                 _log.warning("watch.failed", extra={"error": error.name})
+            except Exception:  # noqa: BLE001 -- the supervisor: a node that stopped looking would be deaf for good
+                _log.exception("watch.broken")
             pause_ms = node.settings.together_poll_ms if others else node.settings.alone_poll_ms
             await asyncio.sleep(pause_ms / 1000)
 
