@@ -95,9 +95,9 @@ IS_PENDING: Final = "SELECT 1 FROM inbox WHERE message_id = ? AND answer IS NULL
 _WANTED: Final = "(SELECT value FROM json_each(?1))"
 LOAD_SUMMARIES: Final = f"SELECT {_SUMMARY_COLUMNS} FROM execution WHERE execution_id IN {_WANTED}"
 LOAD_SNAPSHOTS: Final = f"SELECT execution_id, seq, state FROM snapshot WHERE execution_id IN {_WANTED}"
-# ?1 is a JSON array of [execution_id, seq]: the events above that.
+# ?1 is a JSON array of [execution_id, seq]: the events above that. The id comes from there: the row's own may be damaged.
 LOAD_EVENTS: Final = """
-SELECT event.execution_id, event.seq, event.body FROM json_each(?1) AS wanted
+SELECT json_extract(wanted.value, '$[0]'), event.seq, event.body FROM json_each(?1) AS wanted
 CROSS JOIN event ON event.execution_id = json_extract(wanted.value, '$[0]') AND event.seq > json_extract(wanted.value, '$[1]')"""
 HEADS: Final = f"""
 SELECT execution.execution_id, execution.seq, execution.token, execution.owner, coalesce(event.body, x'')
