@@ -51,15 +51,15 @@ class MemoryDisk:
     """The oracle of all stores: it has no statements, so none of them fails."""
 
     def __init__(self) -> None:
-        self._database = MemoryDatabase()
+        self.database = MemoryDatabase()
 
     def store(self, lanes: LaneFactory, faults: Faults, *, die: Callable[[], None]) -> Store:
         """A store on the shared dictionaries."""
-        return MemoryStore(self._database)
+        return MemoryStore(self.database)
 
     def auditor(self) -> Store:
         """Another one."""
-        return MemoryStore(self._database)
+        return MemoryStore(self.database)
 
 
 class SqliteDisk:

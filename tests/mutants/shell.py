@@ -1,0 +1,158 @@
+"""Mutants of the shell: what the simulation of the whole engine must notice, in the seeds that are kept or in a story."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+__all__ = ["MUTANTS"]
+
+TEST: Final = "tests/simulation/test_simulation.py::test_a_promise_that_was_broken_once_holds"
+
+STORIES: Final = "tests/simulation/test_stories.py"
+
+MUTANTS: Final = (
+    # commits
+    Mutant(
+        name="conflict_verdict_ignored",
+        breaks="a state whose append conflicted goes on as if it had been written",
+        file="runtime/node.py",
+        text="            if verdict is Verdict.COMMITTED and not resident.is_dropped:\n",
+        replacement="            if not resident.is_dropped:\n",
+        test=TEST,
+    ),
+    Mutant(
+        name="effect_before_commit",
+        breaks="attempts are launched in the turn that decides them, before their commit",
+        file="runtime/node.py",
+        text="            pending.effects.extend(turn.effects)\n",
+        replacement="            self._perform(resident, turn.effects)\n",
+        test=TEST,
+    ),
+    Mutant(
+        name="unknown_commit_assumed_committed",
+        breaks="a commit of unknown outcome counts as one that took place",
+        file="runtime/commit.py",
+        text="                is_unknown = True\n                continue\n",
+        replacement="                known = [Verdict.COMMITTED] * len(tried)\n",
+        test=TEST,
+    ),
+    Mutant(
+        name="unknown_commit_assumed_failed",
+        breaks="a commit of unknown outcome is tried again at once and conflicts with itself",
+        file="runtime/commit.py",
+        text="                is_unknown = True\n                continue\n",
+        replacement="                continue\n",
+        test=TEST,
+    ),
+    Mutant(
+        name="overtaken_commit_assumed_failed",
+        breaks="a commit of unknown outcome is not found when others went on from it",
+        file="runtime/commit.py",
+        text="        is_passed = head.seq > summary.seq or head.token > summary.token\n",
+        replacement="        is_passed = False\n",
+        test=f"{STORIES}::test_a_commit_whose_answer_got_lost_is_found_under_what_another_node_wrote_on_top_of_it",
+    ),
+    Mutant(
+        name="slot_not_released_after_conflict",
+        breaks="the slots of an append that was refused stay taken",
+        file="runtime/node.py",
+        text="""\
+                    if isinstance(effect, Launch):
+                        self.admission.release(is_suspect=effect.is_suspect)
+""",
+        replacement="                    pass\n",
+        test=TEST,
+    ),
+    # deduplication
+    Mutant(
+        name="duplicate_mark_ignored",
+        breaks="a command is written without its mark, so that repeating it repeats its effect",
+        file="runtime/operations.py",
+        text='marks=(Mark(mark, b"", now),) if mark else ())',
+        replacement="marks=())",
+        test=TEST,
+    ),
+    Mutant(
+        name="mark_lost_in_the_inbox",
+        breaks="a command that goes through the inbox loses its mark",
+        file="runtime/inbox.py",
+        text="encode(_Letter(command, mark))",
+        replacement="encode(_Letter(command))",
+        test=TEST,
+    ),
+    # coming and going
+    Mutant(
+        name="dropped_resident_still_performs",
+        breaks="the attempts of a state that was dropped go on",
+        file="runtime/node.py",
+        text="            attempt.forget()\n            attempt.stop()\n        resident.running.clear()\n",
+        replacement="            attempt.forget()\n        resident.running.clear()\n",
+        test=f"{STORIES}::test_what_runs_for_a_state_that_is_dropped_is_stopped",
+    ),
+    Mutant(
+        name="dropped_resident_not_read_again",
+        breaks="an execution that was dropped while the store has it as ours is forgotten",
+        file="runtime/node.py",
+        text="                    self.on_lost(resident.execution_id)\n",
+        replacement="                    pass\n",
+        test=f"{STORIES}::test_an_owner_whose_append_was_refused_reads_the_execution_again_and_goes_on",
+    ),
+    Mutant(
+        name="lost_attempts_not_declared_on_load",
+        breaks="attempts of a node that died are taken for running when their execution is read",
+        file="runtime/residency.py",
+        text="        if lost:\n",
+        replacement="        if lost and not lost:\n",
+        test=TEST,
+    ),
+    Mutant(
+        name="judged_step_not_judged_on_load",
+        breaks="a step whose condition was found true before a crash waits for ever after it",
+        file="runtime/residency.py",
+        text="            if state.unjudged:",
+        replacement="            if state.unjudged and state.is_finished:",
+        test=f"{STORIES}::test_a_step_that_had_its_condition_judged_before_a_crash_runs_after_it",
+    ),
+    Mutant(
+        name="wake_at_of_a_parked_execution_forgotten",
+        breaks="a parked execution's row does not say when somebody must wake it",
+        file="runtime/node.py",
+        text="            wake_at = state.wake_at\n        if owner and",
+        replacement="            wake_at = None\n        if owner and",
+        test=TEST,
+    ),
+    Mutant(
+        name="token_not_raised",
+        breaks="an execution changes its owner under the same token",
+        file="runtime/node.py",
+        text="            resident.token += 1\n",
+        replacement="            pass\n",
+        test=TEST,
+    ),
+    Mutant(
+        name="seized_execution_kept_as_it_was",
+        breaks="what a node has in memory of an execution that it seizes is not read again",
+        file="runtime/residency.py",
+        text="                self._node.drop(older, Verdict.CONFLICT)\n",
+        replacement="                pass\n",
+        test=f"{STORIES}::test_a_node_that_seizes_what_it_remembers_from_before_reads_it_again",
+    ),
+    Mutant(
+        name="news_forgotten_on_failure",
+        breaks="what others wrote is not looked at again when the look failed",
+        file="runtime/services.py",
+        text="                node.has_news = True  # the store says it once; what was not dealt with is looked at again\n",
+        replacement="                pass\n",
+        test=f"{STORIES}::test_a_waiter_is_told_although_the_look_at_what_others_wrote_failed_once",
+    ),
+    Mutant(
+        name="stop_forgets_what_is_on_its_way",
+        breaks="a graceful stop leaves attempts behind whose commit was still on its way",
+        file="runtime/services.py",
+        text="for task, live in resident.state.live.items() if live.is_launched)",
+        replacement="for task, live in resident.state.live.items() if live.is_launched and not resident.unsettled)",
+        test=f"{STORIES}::test_a_graceful_stop_gives_attempts_back_uncounted",
+    ),
+)
