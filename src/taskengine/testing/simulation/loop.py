@@ -34,7 +34,9 @@ _domain: ContextVar[Domain | None] = ContextVar("taskengine_simulation_domain", 
 class _Task(asyncio.Task[Any]):
     """A task that knows its number in this loop, the same in every process."""
 
-    number = 0
+    def __init__(self, work: Any, *, number: int, **more: Any) -> None:
+        self.number = number  # first: its first step is scheduled by the constructor
+        super().__init__(work, **more)
 
 
 class _Callback(asyncio.Handle):
@@ -228,8 +230,7 @@ class SimLoop(asyncio.BaseEventLoop):
         return timer.cancelled() or (timer.domain is not None and timer.domain.is_dead)
 
     def _make_task(self, loop: asyncio.AbstractEventLoop, work: Any, *, context: Context | None = None, **more: Any) -> Any:
-        task = _Task(work, loop=loop, context=context, **more)
-        task.number = next(self._task_numbers)
+        task = _Task(work, number=next(self._task_numbers), loop=loop, context=context, **more)
         domain = context.get(_domain) if context is not None else _domain.get()
         keeper = self._outside if domain is None else domain.tasks
         keeper.append(task)
