@@ -18,7 +18,7 @@ MUTANTS: Final = (
         name="conflict_verdict_ignored",
         breaks="a state whose append conflicted goes on as if it had been written",
         file="runtime/node.py",
-        text="            if verdict is Verdict.COMMITTED and not resident.is_dropped:\n",
+        text="            if fate is Verdict.COMMITTED and not resident.is_dropped:\n",
         replacement="            if not resident.is_dropped:\n",
         test=TEST,
     ),
@@ -53,6 +53,14 @@ MUTANTS: Final = (
         text="        is_passed = head.seq > summary.seq or head.token > summary.token\n",
         replacement="        is_passed = False\n",
         test=f"{STORIES}::test_a_commit_whose_answer_got_lost_is_found_under_what_another_node_wrote_on_top_of_it",
+    ),
+    Mutant(
+        name="overtaken_commit_performed",
+        breaks="what another node did in the same moment is performed here too",
+        file="runtime/commit.py",
+        text="return Verdict.COMMITTED if is_there else OVERTAKEN if is_passed else Verdict.CONFLICT",
+        replacement="return Verdict.COMMITTED if is_there or is_passed else Verdict.CONFLICT",
+        test=f"{STORIES}::test_two_nodes_that_do_the_same_in_the_same_moment_perform_it_once",
     ),
     Mutant(
         name="slot_not_released_after_conflict",

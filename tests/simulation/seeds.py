@@ -23,4 +23,5 @@ PAST: Final[tuple[tuple[int, bool], ...]] = (
     (123, False),  # what was seized and could not be given back at once was forgotten
     (351, False),  # an execution given back and taken again by the same node, under the same token
     (479, False),  # a retry by a person begins a new round: a poisonous step that is not idempotent never ends by itself
+    (10256, False),  # two nodes did the same in the same moment, and the one whose commit was lost performed it too
 )

@@ -12,7 +12,7 @@ import pytest
 from taskengine import NodeSettings, TaskContext
 from taskengine.adapters.memory import MemoryDatabase, MemoryStore
 from taskengine.app.engine import Engine
-from taskengine.errors import StorageError
+from taskengine.errors import CommandRefusedError, StorageError
 from taskengine.model.workflow import OnError, Step, Workflow
 from taskengine.ports.lane import LaneFactory
 from taskengine.ports.store import Append, CommitUnknownError, Head, Message, Store, Verdict
@@ -42,6 +42,8 @@ class MoodyStore(MemoryStore):
     async def commit(self, batch: Sequence[Append]) -> list[Verdict]:
         if self._has("slow"):
             await asyncio.sleep(1)
+        if self._has("lose"):
+            raise CommitUnknownError("commit_unknown", "nothing arrived")
         if self._has("refuse"):
             return [Verdict.CONFLICT] * len(batch)
         verdicts = await super().commit(batch)
@@ -218,6 +220,29 @@ def test_a_commit_whose_answer_got_lost_is_found_under_what_another_node_wrote_o
 
     stage.play(story)
     assert stage.count("SignalReceived") == 2
+
+
+def test_two_nodes_that_do_the_same_in_the_same_moment_perform_it_once() -> None:
+    stage = Stage()
+
+    async def story() -> str:
+        first, second = await stage.node(), await stage.node()
+        first.environment.skew_ms = second.environment.skew_ms = 0
+        later = Step(id="later", type="wait", config={"duration": "5s"})
+        execution_id = await stage.start(first, later, msgspec.structs.replace(SECOND, depends_on=("later",)))
+        with pytest.raises(CommandRefusedError):
+            await stage.ask(second, lambda engine: engine.resume_instance(execution_id))
+        assert execution_id in first.engine.node.residents
+        assert execution_id in second.engine.node.residents
+        stage.disk.moods[0].update({"lose", "heads_down"})
+        await asyncio.sleep(10)
+        assert "lose" not in stage.disk.moods[0]
+        stage.disk.moods[0].discard("heads_down")
+        await asyncio.sleep(10)
+        return stage.world.audit.records[execution_id].state.status
+
+    assert stage.play(story) == "completed"
+    assert stage.count("TaskScheduled") == 1
 
 
 def test_whoever_waits_for_an_engine_that_stops_is_told_so() -> None:

@@ -11,18 +11,29 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final
+from enum import Enum
+from typing import Final, Literal, TypeAlias
 
 from taskengine.errors import StorageError
 from taskengine.ports.store import Append, CommitUnknownError, Head, InboxAnswer, Store, Verdict
 from taskengine.runtime.environment import Environment
 from taskengine.runtime.resident import Pending
 
-__all__ = ["GroupCommit"]
+__all__ = ["OVERTAKEN", "Fate", "GroupCommit"]
 
 _FIRST_PAUSE_S: Final = 0.02
 _LAST_PAUSE_S: Final = 2.0
 _log: Final = logging.getLogger("taskengine.commit")
+
+
+class Overtaken(Enum):
+    """It was written, as far as can be told, and others have gone on from it: its state in memory is of no use any more."""
+
+    YES = "overtaken"
+
+
+OVERTAKEN: Final = Overtaken.YES
+Fate: TypeAlias = Verdict | Literal[Overtaken.YES]
 
 
 class GroupCommit:
@@ -39,7 +50,7 @@ class GroupCommit:
         *,
         cap: int,
         build: Callable[[Pending], Append | None],
-        settled: Callable[[Sequence[Pending], Sequence[Verdict]], None],
+        settled: Callable[[Sequence[Pending], Sequence[Fate]], None],
         broken: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
@@ -121,15 +132,15 @@ class GroupCommit:
             verdicts = iter(found)
             self._settled(batch, [Verdict.CONFLICT if append is None else next(verdicts) for append in built])
 
-    async def _commit(self, appends: list[Append]) -> Sequence[Verdict] | None:
+    async def _commit(self, appends: list[Append]) -> Sequence[Fate] | None:
         """Commit until it is known how every append ended; ``None`` when closing gives up."""
-        verdicts: dict[int, Verdict] = {}
+        verdicts: dict[int, Fate] = {}
         left: list[int] = list(range(len(appends)))
         pause = _FIRST_PAUSE_S
         is_unknown = False  # nothing is tried again before it is known what became of it: it would conflict with itself
         while left:
             tried = [appends[index] for index in left]
-            known: Sequence[Verdict | None] | None = None
+            known: Sequence[Fate | None] | None = None
             try:
                 known = await (self._resolve(tried) if is_unknown else self._store.commit(tried))
                 is_unknown = False
@@ -159,12 +170,12 @@ class GroupCommit:
             self.trouble = None
         return [verdicts[index] for index in range(len(appends))]
 
-    async def _resolve(self, appends: list[Append]) -> list[Verdict | None]:
+    async def _resolve(self, appends: list[Append]) -> list[Fate | None]:
         """Which of these took place; ``None`` for one that did not and may be tried again. ``StorageError``: nobody can say yet."""
         heads = await self._store.heads([append.summary.execution_id for append in appends])
         return [await self._resolve_one(append, heads.get(append.summary.execution_id)) for append in appends]
 
-    async def _resolve_one(self, append: Append, head: Head | None) -> Verdict | None:
+    async def _resolve_one(self, append: Append, head: Head | None) -> Fate | None:
         summary = append.summary
         if head is None:
             return None if append.expected_seq == 0 else Verdict.CONFLICT
@@ -174,11 +185,13 @@ class GroupCommit:
         is_there = (head.seq, head.token, head.owner) == (summary.seq, summary.token, summary.owner)
         if not append.events:
             return Verdict.COMMITTED if is_there else Verdict.CONFLICT
-        # Others may have gone on from it already, so that it is no longer the last; or have done the same in the same moment.
+        # Others may have gone on from it already, so that it is no longer the last. Or they did the same in the same moment: then
+        # nobody here waits for it, and what it launches is launched there.
         is_passed = head.seq > summary.seq or head.token > summary.token
         stored = await self._store.events(summary.execution_id, after=append.expected_seq, limit=len(append.events))
-        is_ours = (is_there or is_passed) and [one.body for one in stored] == list(append.events)
-        return Verdict.COMMITTED if is_ours else Verdict.CONFLICT
+        if [one.body for one in stored] != list(append.events):
+            return Verdict.CONFLICT
+        return Verdict.COMMITTED if is_there else OVERTAKEN if is_passed else Verdict.CONFLICT
 
     async def _are_answered(self, answers: Sequence[InboxAnswer]) -> bool:
         return None not in [await self._store.answer(one.message_id) for one in answers]

@@ -25,7 +25,7 @@ from taskengine.ports.executor import Executor
 from taskengine.ports.store import Append, Mark, Store, Summary, TaskRow, Verdict
 from taskengine.runtime.admission import Admission
 from taskengine.runtime.attempt import RunningAttempt
-from taskengine.runtime.commit import GroupCommit
+from taskengine.runtime.commit import OVERTAKEN, Fate, GroupCommit
 from taskengine.runtime.environment import Environment
 from taskengine.runtime.resident import Pending, Resident, Result
 from taskengine.runtime.settings import NodeSettings
@@ -282,11 +282,12 @@ class Node:
         size = len(state.live) + len(state.outputs) + (len(state.phase) >> 4)
         return max(self.settings.snapshot_every, size)
 
-    def _settled(self, batch: Sequence[Pending], verdicts: Sequence[Verdict]) -> None:
-        for pending, verdict in zip(batch, verdicts, strict=True):
+    def _settled(self, batch: Sequence[Pending], fates: Sequence[Fate]) -> None:
+        for pending, fate in zip(batch, fates, strict=True):
             resident = pending.resident
             resident.unsettled -= 1
-            if verdict is Verdict.COMMITTED and not resident.is_dropped:
+            verdict = Verdict.COMMITTED if fate is OVERTAKEN else fate
+            if fate is Verdict.COMMITTED and not resident.is_dropped:
                 if pending.effects:
                     self._perform(resident, pending.effects)
             else:
