@@ -14,6 +14,10 @@ from taskengine.app.engine import use_own_process
 EMBEDDED = "embedded"  # leave the interpreter's switch interval and loop as a host program has them
 
 
+async def _measure(name: str, path: Path, values: dict[str, float]) -> dict[str, object]:
+    return await WORKLOADS[name](path, **values)
+
+
 def main(arguments: list[str]) -> None:
     """Run one workload."""
     name, path, *options = arguments
@@ -29,7 +33,7 @@ def main(arguments: list[str]) -> None:
         with contextlib.suppress(ImportError):
             from uvloop import new_event_loop as factory  # noqa: PLC0415 -- where there is one
     with asyncio.Runner(loop_factory=factory) as runner:
-        print(json.dumps(runner.run(WORKLOADS[name](Path(path), **values))))
+        print(json.dumps(runner.run(_measure(name, Path(path), values))))
 
 
 if __name__ == "__main__":
