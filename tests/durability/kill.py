@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import select
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -157,9 +158,8 @@ def _be_cycle(directory: Path, cycle: Cycle, said: Say) -> None:
     heir = fork(lambda say: _recover(directory, acknowledged, say), limit_s=_LIMIT_S).end()
     wrong = [*_troubles(victim=ended, heir=heir), *map(str, heir.said)]
     said(Report(cycle, ended.is_killed, is_at_point=is_at_point, acknowledged=len(acknowledged.answers), problems=wrong))
-    for path in directory.iterdir():
-        path.unlink()
-    directory.rmdir()
+    if not wrong:  # what is wrong stays, to be looked at
+        shutil.rmtree(directory)
 
 
 def _troubles(**ends: Ended) -> Iterator[str]:
