@@ -163,4 +163,20 @@ MUTANTS: Final = (
         replacement="for task, live in resident.state.live.items() if live.is_launched and not resident.unsettled)",
         test=f"{STORIES}::test_a_graceful_stop_gives_attempts_back_uncounted",
     ),
+    Mutant(
+        name="idle_execution_stays_owned",
+        breaks="an execution whose last attempt had to be stopped is not parked",
+        file="runtime/node.py",
+        text="            self.append_nothing(resident)  # this commit",
+        replacement="            pass  # this commit",
+        test=f"{STORIES}::test_an_execution_is_parked_also_when_its_last_attempt_had_to_be_stopped",
+    ),
+    Mutant(
+        name="control_node_keeps_what_it_seized",
+        breaks="a node that begins no attempts owns an execution whose command it refused",
+        file="runtime/operations.py",
+        text='        kept = keep if node.settings.can_run else ""\n',
+        replacement="        kept = keep\n",
+        test=f"{STORIES}::test_a_node_that_begins_no_attempts_keeps_nothing_that_it_seized",
+    ),
 )

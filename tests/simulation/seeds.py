@@ -24,4 +24,8 @@ PAST: Final[tuple[tuple[int, bool], ...]] = (
     (351, False),  # an execution given back and taken again by the same node, under the same token
     (479, False),  # a retry by a person begins a new round: a poisonous step that is not idempotent never ends by itself
     (10256, False),  # two nodes did the same in the same moment, and the one whose commit was lost performed it too
+    (20641, False),  # a node that begins no attempts kept an execution that it had seized for a command it then refused
+    (20796, False),  # an execution whose last attempt was stopped by a timeout stayed in memory, owned, instead of being parked
+    (30297, True),  # what became ready in a turn that gave no slot was never begun
+    (31300, True),  # as 20641
 )

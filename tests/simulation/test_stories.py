@@ -187,6 +187,42 @@ def test_a_step_that_had_its_condition_judged_before_a_crash_runs_after_it() -> 
     assert stage.play(story) == "completed"
 
 
+def test_an_execution_is_parked_also_when_its_last_attempt_had_to_be_stopped() -> None:
+    stage = Stage()
+
+    async def story() -> tuple[str, str]:
+        node = await stage.node()
+        endless = Step(id="endless", type="function", config=ENDLESS, timeout_ms=1_000, on_error=OnError.CONTINUE)
+        execution_id = await stage.start(node, PATIENT, endless)
+        await asyncio.sleep(0.5)
+        before = stage.world.audit.records[execution_id].summary.owner
+        await asyncio.sleep(1.5)
+        stage.world.audit.look()
+        return before, stage.world.audit.records[execution_id].summary.owner
+
+    before, after = stage.play(story)
+    assert before.startswith("node_")
+    assert after == ""
+
+
+def test_a_node_that_begins_no_attempts_keeps_nothing_that_it_seized() -> None:
+    stage = Stage()
+
+    async def story() -> str:
+        runner = await stage.node(NodeSettings(concurrency=1, together_poll_ms=5_000))
+        control = await stage.node(msgspec.structs.replace(SETTINGS, can_run=False))
+        await stage.start(runner, SECOND)
+        execution_id = await stage.start(runner, SECOND)  # waits for a slot: nothing of it is lost
+        stage.world.crash(runner)
+        with pytest.raises(CommandRefusedError):
+            await stage.ask(control, lambda engine: engine.resume_instance(execution_id))
+        await stage.node()
+        await asyncio.sleep(30)
+        return stage.world.audit.records[execution_id].state.status
+
+    assert stage.play(story) == "completed"
+
+
 def test_a_node_that_seizes_what_it_remembers_from_before_reads_it_again() -> None:
     stage = Stage()
 

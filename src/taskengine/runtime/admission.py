@@ -17,7 +17,7 @@ __all__ = ["Admission", "Grant"]
 
 
 class Grant(Protocol):
-    """Gives an execution a turn with free slots; returns how many of each kind it took."""
+    """Gives an execution a turn with free slots and puts it in line again when something happened; returns how many it took."""
 
     def __call__(self, resident: Resident, *, slots: int = 0, suspect_slots: int = 0) -> tuple[int, int]:
         """Take none, some or all of them."""
@@ -70,16 +70,12 @@ class Admission:
                 if is_expected and not resident.is_dropped:
                     taken, _ = self._grant(resident, slots=1 if self._waiting else self.free)
                     self.free -= taken
-                    if taken:
-                        self.want(resident)
             while self.suspects_free > 0 and not self._waiting and self._suspects:
                 resident = self._suspects.popleft()
                 resident.is_suspect_queued = False
                 if not resident.is_dropped:
                     _, taken = self._grant(resident, suspect_slots=1)
                     self.suspects_free -= taken
-                    if taken:
-                        self.want(resident)
         finally:
             self._is_serving = False
 

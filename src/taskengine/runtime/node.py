@@ -186,6 +186,8 @@ class Node:
             _log.exception("turn.failed", extra={"execution_id": resident.execution_id})
             self._lose(resident)
             return 0, 0
+        if turn.events:  # it may begin nothing and yet make something ready: a timeout, an input that cannot be made
+            self.admission.want(resident)
         normal = suspect = 0
         for effect in turn.effects:
             if isinstance(effect, Launch):
@@ -319,6 +321,8 @@ class Node:
             self.on_finished(resident)
         elif not resident.stored_owner:
             self.on_parked(resident)
+        elif resident.state.is_idle and not resident.running:
+            self.append_nothing(resident)  # this commit stopped what ran: now it may be parked
 
     def must_be_open(self) -> None:
         """``StorageError("engine_stopped")`` once nothing more is taken."""

@@ -217,8 +217,12 @@ class Operations:
         raise ConflictError("execution_contended", f"others kept changing {execution_id}", hint="try again")
 
     async def _seize(self, owner: str, *, keep: str) -> bool:
-        """Take a dead node's executions, keep one, and give the others back for whoever recovers. False: it lives."""
+        """Take a dead node's executions, keep one, and give the others back for whoever recovers. False: it lives.
+
+        A node that begins no attempts keeps none: if the command is refused, nobody would go on with what it owns.
+        """
         node = self._node
+        kept = keep if node.settings.can_run else ""
         async with self.seizing:
             node.must_be_open()
             if owner not in await node.store.dead_nodes(node.node_id):
@@ -226,9 +230,9 @@ class Operations:
             while seized := await node.store.seize(owner, by=node.node_id, limit=node.settings.load_batch):
                 node.has_news = True  # there may be messages for what is kept
                 self._residency.note_seized(seized)
-                if keep in seized:
-                    self._residency.missing[keep] = None  # until it is in memory
-                await self._residency.give_back([one for one in seized if one != keep])
+                if kept in seized:
+                    self._residency.missing[kept] = None  # until it is in memory
+                await self._residency.give_back([one for one in seized if one != kept])
         return True
 
     async def answer_message(self, execution_id: str, command: cmd.Command, *, mark: str, answer: InboxAnswer) -> Verdict:
