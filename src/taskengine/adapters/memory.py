@@ -15,7 +15,7 @@ from itertools import islice
 
 import msgspec
 
-from taskengine.adapters.labels import latest, next_label
+from taskengine.adapters.labels import latest, next_label, rank
 from taskengine.errors import ConflictError, StorageError
 from taskengine.model.value import Instant
 from taskengine.ports.store import (
@@ -302,6 +302,12 @@ class MemoryStore(Store):
     async def workflows(self, *, limit: int) -> list[StoredWorkflow]:
         named = sorted(self._read().workflows.items())[:limit]
         return [versions[_latest(versions.values()) or ""] for _, versions in named]
+
+    async def versions(self, workflow_id: str) -> list[StoredWorkflow]:
+        for name, versions in self._read().workflows.items():
+            if workflow_id in {name, next(iter(versions.values())).workflow_id}:
+                return sorted(versions.values(), key=lambda one: rank(one.version, one.created_at), reverse=True)
+        return []
 
     # ── views ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -278,6 +278,10 @@ class Catalog(Protocol):
         """The latest version of each, by name."""
         ...
 
+    async def versions(self, workflow_id: str) -> list[StoredWorkflow]:
+        """Every version of one workflow, by id or name, the latest first; none when there is no such workflow."""
+        ...
+
 
 class ExecutionFilter(_Row, frozen=True):
     """Which executions a list shows; empty fields do not restrict. ``id_part``: an id's beginning or end."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from taskengine.adapters.labels import latest, next_label
+from taskengine.adapters.labels import latest, next_label, rank
 from taskengine.adapters.sqlite import statements as sql
 from taskengine.adapters.sqlite.connection import Connection, transaction
 from taskengine.errors import ConflictError
 from taskengine.ports.store import StoredWorkflow
 
-__all__ = ["put_workflow", "workflow", "workflows"]
+__all__ = ["put_workflow", "versions", "workflow", "workflows"]
 
 
 def put_workflow(connection: Connection, given: StoredWorkflow) -> StoredWorkflow:
@@ -45,6 +45,13 @@ def workflows(connection: Connection, *, limit: int) -> list[StoredWorkflow]:
     """The latest version of each, by name."""
     names = [name for (name,) in connection.read(sql.WORKFLOW_NAMES, (limit,))]
     return [found for name in names if (found := _read(connection, name, version="")) is not None]
+
+
+def versions(connection: Connection, workflow_id: str) -> list[StoredWorkflow]:
+    """Every version of one workflow, the latest first."""
+    names = connection.read(sql.NAME_OF_WORKFLOW, (workflow_id,))
+    found = [StoredWorkflow(*row) for row in connection.read(sql.WHOLE_VERSIONS, names[0])] if names else []
+    return sorted(found, key=lambda one: rank(one.version, one.created_at), reverse=True)
 
 
 def _read(connection: Connection, name: str, *, version: str) -> StoredWorkflow | None:

@@ -146,6 +146,7 @@ _WORKFLOW: Final = "workflow_id, name, version, document, source, created_at"
 ADD_WORKFLOW: Final = f"INSERT INTO workflow ({_WORKFLOW}) VALUES (?, ?, ?, ?, ?, ?)"
 READ_WORKFLOW: Final = f"SELECT {_WORKFLOW} FROM workflow WHERE name = ? AND version = ?"
 VERSIONS: Final = "SELECT version, created_at FROM workflow WHERE name = ?"
+WHOLE_VERSIONS: Final = f"SELECT {_WORKFLOW} FROM workflow WHERE name = ?"
 NAME_OF_WORKFLOW: Final = (
     "SELECT name FROM workflow WHERE name = ?1 UNION ALL SELECT name FROM workflow WHERE workflow_id = ?1 LIMIT 1"
 )

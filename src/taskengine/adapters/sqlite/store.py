@@ -216,6 +216,9 @@ class SqliteStore(Store):
     async def workflows(self, *, limit: int) -> list[StoredWorkflow]:
         return await self._reader.run(catalog.workflows, limit=limit)
 
+    async def versions(self, workflow_id: str) -> list[StoredWorkflow]:
+        return await self._reader.run(catalog.versions, workflow_id)
+
     # ── views ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def executions(self, wanted: ExecutionFilter, *, limit: int, before: str = "") -> list[Summary]:

@@ -102,6 +102,19 @@ class CatalogContract:
             assert found == [("apples", "2"), ("pears", "2"), ("quinces", "2")]
             assert [version.name for version in await store.workflows(limit=2)] == ["apples", "pears"]
 
+    async def test_the_versions_of_a_workflow_are_listed_latest_first(self, new_store: NewStore) -> None:
+        async with opened(new_store) as store:
+            await store.put_workflow(workflow("pears", version="7", document=b"p"))
+            for at, label in enumerate(("1.9", "beta", "1.10")):
+                await store.put_workflow(
+                    workflow("orders", workflow_id="wf_orders", version=label, document=label.encode(), created_at=at)
+                )
+            found = await store.versions("orders")
+            assert [one.version for one in found] == ["1.10", "1.9", "beta"]
+            assert [one.document for one in found] == [b"1.10", b"1.9", b"beta"]
+            assert await store.versions("wf_orders") == found
+            assert await store.versions("absent") == []
+
     async def test_a_document_of_any_bytes_comes_back(self, new_store: NewStore) -> None:
         given = msgspec.structs.replace(workflow("orders", version="1"), document=bytes(range(256)) * 1_024)
         async with opened(new_store) as store:

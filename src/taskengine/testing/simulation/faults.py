@@ -191,6 +191,9 @@ class FaultyStore(Store):
     async def workflows(self, *, limit: int) -> list[StoredWorkflow]:
         return await self._call(lambda: self._inner.workflows(limit=limit))
 
+    async def versions(self, workflow_id: str) -> list[StoredWorkflow]:
+        return await self._call(lambda: self._inner.versions(workflow_id))
+
     # ── views ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def executions(self, wanted: ExecutionFilter, *, limit: int, before: str = "") -> list[Summary]:
