@@ -8,13 +8,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from inspect import cleandoc
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from taskengine.cli.language import LANGUAGES, choose, given_in, say
 from taskengine.errors import TaskEngineError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = [
     "NEWEST",
@@ -52,17 +57,53 @@ class Database(NamedTuple):
         return f"{PROGRAM} {words}{self.flag}"
 
 
-class EngineCommand(click.Command):
+class _Spoken(click.Command):
+    """Help in the language of the command; the options that every command and group has."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.params += [_verbose_option(), _language_option()]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The language first: help is printed while the rest is parsed."""
+        choose(ctx, given_in(args))
+        return super().parse_args(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """How it is called."""
+        formatter.write_usage(ctx.command_path, " ".join(self.collect_usage_pieces(ctx)), prefix=say("Usage: "))
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What it is for."""
+        text = cleandoc(self.help or "")
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(say(text))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Options, and below a group its commands."""
+        records: list[tuple[str, str]] = []
+        for option in self.get_params(ctx):
+            record = option.get_help_record(ctx)
+            if record is not None:
+                text = getattr(option, "help", None) or ""
+                records.append((record[0], record[1].replace(text, say(text), 1) if text else record[1]))
+        with formatter.section(say("Options")):
+            formatter.write_dl(records)
+        if isinstance(self, click.Group):
+            self.format_commands(ctx, formatter)
+
+
+class EngineCommand(_Spoken):
     """A command with examples, whose errors are reported by name and code."""
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.examples = examples
-        self.params.append(_verbose_option())
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The examples, each on a line of its own."""
-        with formatter.section("Examples"):
+        with formatter.section(say("Examples")):
             for example in self.examples:
                 formatter.write(f"{'':{formatter.current_indent}}{example}\n")
 
@@ -82,13 +123,12 @@ class EngineCommand(click.Command):
             ctx.exit(silence())
 
 
-class LazyGroup(click.Group):
+class LazyGroup(_Spoken, click.Group):
     """A group that imports a command when it is called, not to list it. ``lazy``: name → (``module:attribute``, short help)."""
 
     def __init__(self, *args: Any, lazy: dict[str, tuple[str, str]], **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._lazy = lazy
-        self.params.append(_verbose_option())
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which they were given."""
@@ -104,8 +144,23 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Names and short helps, without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, short) for name, (_, short) in self._lazy.items()])
+        with formatter.section(say("Commands")):
+            formatter.write_dl([(name, say(short)) for name, (_, short) in self._lazy.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What stands below the list."""
+        if self.epilog:
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(say(self.epilog))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names with their short helps, without importing any of them."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=say(short)) for name, (_, short) in self._lazy.items() if name.startswith(incomplete)]
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Suggest the nearest name for one that is not there."""
@@ -128,6 +183,15 @@ def _verbose_option() -> click.Option:
         is_eager=True,
         callback=_count,
         help="Say more: -v logs, -vv logs and tracebacks.",
+    )
+
+
+def _language_option() -> click.Option:
+    return click.Option(
+        ["--lang"],
+        type=click.Choice(LANGUAGES),
+        expose_value=False,
+        help="Speak English or Chinese to people. [default: the locale's]",
     )
 
 
