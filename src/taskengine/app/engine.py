@@ -22,6 +22,7 @@ from taskengine.model import command as cmd
 from taskengine.model.ids import WORKFLOW
 from taskengine.model.value import Instant, Json, Raw, encode, is_deeper, raw
 from taskengine.model.workflow import Workflow
+from taskengine.ports.executor import Executor
 from taskengine.ports.store import ExecutionFilter, Store, StoredWorkflow, Summary
 from taskengine.runtime.environment import Environment
 from taskengine.runtime.settings import NodeSettings
@@ -64,7 +65,9 @@ class Engine:
         functions: Mapping[str, Callable[..., Any]] | None = None,
         settings: NodeSettings | None = None,
         environment: Environment | None = None,
+        around: Callable[[Mapping[str, Executor]], Mapping[str, Executor]] = dict,
     ) -> None:
+        self._around = around  # what stands in front of the executors: a test's mocked steps
         self._settings = settings if settings is not None else NodeSettings()
         self._environment = environment if environment is not None else Environment(ThreadLane)
         self._store = open_store(store, self._environment) if isinstance(store, str | Path) else store
@@ -87,7 +90,7 @@ class Engine:
         from taskengine.app.parts import Parts
 
         await self._store.open()
-        parts = Parts(self._store, self._environment, executors=self._executors, settings=self._settings)
+        parts = Parts(self._store, self._environment, executors=self._around(self._executors), settings=self._settings)
         await parts.services.start()
         self._parts = parts
 

@@ -58,7 +58,7 @@ class Node:
         self.waiters: dict[str, list[asyncio.Future[Result]]] = {}  # who waits for an execution's end
         self.attempts: set[RunningAttempt] = set()  # whose work has not stopped yet
         self.admission = Admission(settings.concurrency if settings.can_run else 0, self._grant)
-        self.timers = WakeTimers(environment, self._tick)
+        self.timers = WakeTimers(environment, self._tick, longest_sleep_ms=settings.longest_sleep_ms)
         self.commit = GroupCommit(
             store, environment, cap=settings.batch_cap, build=self._build, settled=self._settled, broken=self.dismiss
         )

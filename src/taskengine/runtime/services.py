@@ -20,7 +20,6 @@ from taskengine.runtime.resident import Resident
 __all__ = ["Services"]
 
 _log: Final = logging.getLogger("taskengine.services")
-_FAR_S: Final = 5.0  # look for due executions at least this often
 _TROUBLE_PAUSE_S: Final = 0.2
 
 
@@ -35,6 +34,7 @@ class Services:
         self._tasks: list[asyncio.Task[None]] = []
         self._next_wake_at: Instant | None = None
         self._nudge = asyncio.Event()
+        self._far_s = node.settings.longest_sleep_ms / 1000  # look for due executions at least this often
         self.takes_over = node.settings.can_run and node.settings.recovers
         residency.on_evicted = self._note_evicted
 
@@ -127,15 +127,15 @@ class Services:
             if len(wanted) >= batch:
                 return 0.0
         if self._next_wake_at is None:
-            return _FAR_S
-        return min(_FAR_S, max(0.001, (self._next_wake_at - node.environment.now()) / 1000))
+            return self._far_s
+        return min(self._far_s, max(0.001, (self._next_wake_at - node.environment.now()) / 1000))
 
     async def _wake_waited(self) -> float:
         """Bring in what nobody owns and somebody here waits for; its timers are here from then on."""
         node = self._node
         heads = await node.store.heads(tuple(node.waiters))
         await self._residency.fetch([one for one, head in heads.items() if not head.owner and one not in node.residents])
-        return _FAR_S
+        return self._far_s
 
     # Other processes
 

@@ -20,6 +20,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     load_batch: int = 500  # executions read or taken over at a time
     alone_poll_ms: int = 200  # how often to look for other processes' writes when no other node is registered
     together_poll_ms: int = 25  # ... and while others are
+    longest_sleep_ms: int = 5_000  # a clock that jumps is noticed within this
     stop_grace_ms: int = 5_000  # how long a graceful stop lets attempts finish
     can_run: bool = True  # False: a node for control commands only, it begins no attempts and takes nothing over
     recovers: bool = True  # False: of what others left unfinished it goes on only with what is adopted or waited for here

@@ -15,16 +15,16 @@ from taskengine.runtime.environment import Environment
 
 __all__ = ["WakeTimers"]
 
-_LONGEST_SLEEP_S: Final = 5.0  # a wall clock that jumps forward is noticed within this
 _AT_ONCE: Final = 200  # wake-ups in one turn of the loop
 
 
 class WakeTimers:
     """``wake(execution_id)`` is called in the loop once for each instant set that is still the latest one set."""
 
-    def __init__(self, environment: Environment, wake: Callable[[str], None]) -> None:
+    def __init__(self, environment: Environment, wake: Callable[[str], None], *, longest_sleep_ms: int) -> None:
         self._environment = environment
         self._wake = wake
+        self._longest_sleep_ms = longest_sleep_ms
         self._due: dict[str, Instant] = {}
         self._heap: list[tuple[Instant, str]] = []
         self._handle: asyncio.TimerHandle | None = None
@@ -62,7 +62,7 @@ class WakeTimers:
         if self._handle is not None:
             self._handle.cancel()
         self._armed_at = at
-        delay = min(max(0.0, (at - self._environment.now()) / 1000), _LONGEST_SLEEP_S)
+        delay = min(max(0, at - self._environment.now()), self._longest_sleep_ms) / 1000
         self._handle = asyncio.get_running_loop().call_later(delay, self._fire)
 
     def _fire(self) -> None:
