@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>\S+)", re.MULTILINE)
-LINE = re.compile(r"[a-z0-9-]+==[0-9][\w.+!]*( ; [a-z_]+ (==|!=|<|>=) '[\w.]+'( and [a-z_]+ (==|!=|<|>=) '[\w.]+')*)? \\")
+MARKER = r"\(?[a-z_]+ (==|!=|<|>=) '[\w.]+'\)?"
+LINE = re.compile(rf"[a-z0-9-]+==[0-9][\w.+!]*( ; {MARKER}( (and|or) {MARKER})*)? \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
 
 
