@@ -136,13 +136,29 @@ SHAPE: Final = (
         steps:
           - id: a
             type: noop
-            ▸heartbeat: 5s
+            ▸cache: {key: x}
         """,
     ),
     _case(
         "a machine",
         "not_in_this_version not_in_this_version",
         "name: a\nkind: ▸machine\n▸states: []\nsteps: [{id: a, type: noop}]\n",
+    ),
+    _case(
+        "secrets where they would be written down",
+        "secret_exposed secret_exposed secret_computed secret_computed",
+        """
+        name: a
+        steps:
+          - id: a
+            type: function
+            when: "▸secrets.x == 'y'"
+            config: {function: f, params: {fine: "Bearer {{ secrets.x }}"}}
+            output_mapping: {x: "{{ ▸secrets.x }}"}
+          - id: b
+            type: function
+            config: {function: f, params: {x: "{{ ▸secrets.x|upper }}", y: "{{ ▸secrets }}"}}
+        """,
     ),
     _case("a step type of later versions", "not_in_this_version", "name: a\nsteps: [{id: a, type: ▸http, config: {url: x}}]\n"),
     _case("an unknown step type", "unknown_step_type", "name: a\nsteps: [{id: a, type: ▸fucntion}]\n"),
@@ -347,7 +363,7 @@ EXPRESSIONS: Final = (
     ),
     _case(
         "names of other places",
-        "name_not_available name_not_available name_not_available",
+        "secret_exposed name_not_available name_not_available",
         """
         name: a
         output: "{{ ▸secrets.token }}"

@@ -111,7 +111,7 @@ def test_a_right_document_is_read_in_time_that_grows_with_its_steps() -> None:
     assert load_text(right(7_000), file="a.yaml").findings == ()
     thousand = min(seconds(right(1_000)) for _ in range(3))
     assert thousand < 1.0  # 0.1 s on an idle core
-    assert seconds(right(7_000)) < 16 * thousand
+    assert min(seconds(right(7_000)) for _ in range(2)) < 25 * thousand  # quadratic would be 49
 
 
 def judge(document: str | bytes) -> None:

@@ -34,6 +34,7 @@ from tests.kernel.world import OVER, World, heard
 
 ID = "ex_00000000000000000000000000"
 
+_OF_AN_ATTEMPT = (cmd.Report, cmd.Progress, cmd.Silent)
 # What may follow first from each way in which an attempt can end.
 MEANINGS: dict[type, tuple[type, ...]] = {
     cmd.Succeeded: (ev.TaskCompleted, ev.TaskFailed),
@@ -89,7 +90,7 @@ class Machine:
             self.told.append(str(command))
         at = max(self.live.at, command.at)
         before = dump(self.live)
-        is_owed = not isinstance(command, cmd.Report) or (command.task, command.attempt) in self.observer.owed
+        is_owed = not isinstance(command, _OF_AN_ATTEMPT) or (command.task, command.attempt) in self.observer.owed
         try:
             turn = advance(self.live, command)
         except TaskEngineError as refusal:
@@ -115,7 +116,7 @@ class Machine:
             advance(self.twin, command)
         assert (other.value.name, other.value.message) == (refusal.name, refusal.message)
         must_agree(self.live, self.twin, is_judged=False)
-        if isinstance(command, cmd.Report) and self.live.seq:
+        if isinstance(command, _OF_AN_ATTEMPT) and self.live.seq:
             assert (command.task, command.attempt) not in self.observer.owed, f"{command} was owed and is refused"
         self.seen.add("command refused", type(command).__name__)
         self.seen.add("refusal", refusal.name)

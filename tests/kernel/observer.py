@@ -203,6 +203,13 @@ class Observer:
         record.become("waiting")
         record.attempt, record.signal = event.attempt, event.signal
 
+    def _task_progress_reported(self, event: ev.TaskProgressReported) -> None:
+        record = self.records[event.task - 1]
+        assert record.status == "running"
+        assert event.attempt == record.attempt
+        assert event.progress or record.losses, "it tells nothing"
+        record.losses = record.losses_alone = 0
+
     def _task_completed(self, event: ev.TaskCompleted) -> None:
         record = self.records[event.task - 1]
         match record.status:
@@ -237,7 +244,7 @@ class Observer:
     def _task_failed(self, event: ev.TaskFailed) -> None:
         record = self.records[event.task - 1]
         assert event.attempt in {record.attempt, record.attempt + 1}
-        is_final = record.timed_out not in {"", "attempt"} or event.error.type == "ExpressionError"
+        is_final = record.timed_out not in {"", "attempt", "heartbeat"} or event.error.type == "ExpressionError"
         if record.status == "running" and not is_final:
             assert not self._may_retry(record, event.error), "another attempt was due"
         if record.status in {"waiting", "retrying"} and not record.timed_out:
@@ -256,7 +263,11 @@ class Observer:
     @staticmethod
     def _may_retry(record: Record, error: TaskError) -> bool:
         policy = record.step.retry
-        return record.used < policy.max_attempts and not ({error.type, *error.bases} & set(policy.non_retryable_errors))
+        return (
+            record.used < policy.max_attempts
+            and not error.is_final
+            and not ({error.type, *error.bases} & set(policy.non_retryable_errors))
+        )
 
     def _task_quarantined(self, event: ev.TaskQuarantined) -> None:
         record = self.records[event.task - 1]
@@ -296,7 +307,7 @@ class Observer:
         assert not record.is_cancelling
         assert event.error is not None
         assert self._may_retry(record, event.error)
-        assert event.due_at >= event.at
+        assert event.due_at >= event.at + event.error.retry_after_ms
         self.owed.discard((event.task, event.attempt))
         record.become("retrying")
         record.clocks.pop("attempt", None)
@@ -350,6 +361,10 @@ class Observer:
 
     def _task_timed_out(self, event: ev.TaskTimedOut) -> None:
         record = self.records[event.task - 1]
+        if event.kind is ev.TimeoutKind.HEARTBEAT:  # the shell's clock: it runs as long as the attempt does
+            assert record.status == "running"
+            record.timed_out = event.kind.value
+            return
         assert record.clocks[event.kind.value] <= 0, f"{record.step.id}: its {event.kind} clock has {record.clocks} left"
         assert self._runs(record), f"{record.step.id}: a timer fires in a pause"
         record.timed_out = event.kind.value

@@ -24,6 +24,8 @@ ERRORS: Final = (
     TaskError(type="Sub", bases=("Base",)),
     TaskError(type="Fatal"),
     TaskError(type="Other"),
+    TaskError(type="Boom", is_final=True),
+    TaskError(type="Busy", retry_after_ms=4_000),
 )
 
 
@@ -89,6 +91,8 @@ class Player:
             lambda tape: cmd.Retry(at=at, path=self.any_path(tape)),
             lambda tape: cmd.Report(at=at, task=tape.below(4), attempt=tape.below(3), end=cmd.Abandoned()),
             lambda tape: cmd.Lost(at=at, attempts=((1, 1), (tape.below(4), 1), (1, 1))),
+            lambda tape: cmd.Progress(at=at, task=tape.below(4), attempt=tape.below(3)),
+            lambda tape: cmd.Silent(at=at, task=tape.below(4), attempt=tape.below(3)),
             lambda _: cmd.Tick(at=at),
             lambda _: cmd.Admit(at=at, slots=1, suspect_slots=1),
         )
@@ -129,6 +133,21 @@ class Player:
             ]
         )
         self.machine.do(cmd.Report(at=self.machine.now, task=number, attempt=attempt, end=end))
+
+    def beat(self, tape: Tape) -> None:
+        """Something that runs tells how far it is, or only that it lives, or says nothing for too long."""
+        machine = self.machine
+        running = machine.world.running()
+        if running:
+            number, attempt = tape.pick(running)
+            progress = tape.pick((ABSENT, raw({"fraction": 0.5})))
+            told = tape.weighted(
+                [
+                    (3, cmd.Progress(at=machine.now, task=number, attempt=attempt, progress=progress)),
+                    (1, cmd.Silent(at=machine.now, task=number, attempt=attempt)),
+                ]
+            )
+            machine.do(told)
 
     def answer_late(self, tape: Tape) -> None:
         """A report of any attempt that ever was, or never was."""
@@ -254,6 +273,7 @@ OPERATIONS: Final[Sequence[tuple[int, Callable[[Player, Tape], None]]]] = (
     (4, Player.lose),
     (4, Player.crash),
     (4, Player.answer_late),
+    (12, Player.beat),
     (4, Player.cancel_task),
     (3, Player.terminate_task),
     (3, Player.cancel),

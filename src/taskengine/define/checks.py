@@ -44,6 +44,7 @@ _STEP_BOUNDS: Final = {
     "timeout_ms": DURATION,
     "total_timeout_ms": DURATION,
     "queue_timeout_ms": DURATION,
+    "heartbeat_ms": DURATION,
     "priority": PRIORITY,
 }
 _LIMIT_BOUNDS: Final = {"timeout_ms": DURATION, "max_concurrency": CONCURRENCY, "priority": PRIORITY}

@@ -409,6 +409,20 @@ GRAPH: Final = (
         hint="name what it waits for in depends_on, or remove the join",
         meaning="These joins ask for at least one dependency that ended in a certain way; without any the step is always skipped.",
     ),
+    _error(
+        "TE1311",
+        "secret_exposed",
+        message="a secret may not be read here",
+        hint="only the config and input_mapping of a step that does work may hold one",
+        meaning="Conditions, outputs and waits are written into the history, and no secret ever is.",
+    ),
+    _error(
+        "TE1312",
+        "secret_computed",
+        message="nothing can be made of a secret",
+        hint="write {{{{ {secret} }}}} with nothing else between the braces",
+        meaning="A secret takes its place after the rendering, when the work begins; before that there is only a mark.",
+    ),
 )
 
 RUNNING: Final = (

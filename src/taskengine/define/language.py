@@ -34,7 +34,7 @@ from taskengine.define.values import (
     texts,
     version,
 )
-from taskengine.model.workflow import Join, OnError
+from taskengine.model.workflow import Isolation, Join, OnError
 
 __all__ = ["DEFAULTS", "LIMITS", "RETRY", "STEP", "WORKFLOW", "Field", "Table"]
 
@@ -130,6 +130,8 @@ STEP: Final = Table(
         "timeout": _timed("timeout_ms"),
         "total_timeout": _timed("total_timeout_ms"),
         "queue_timeout": _timed("queue_timeout_ms"),
+        "heartbeat": _timed("heartbeat_ms"),
+        "isolation": Field("isolation", choice("isolation", Isolation)),
         "priority": Field("priority", between("priority", PRIORITY)),
         "idempotent": Field("is_idempotent", boolean),
         "on_error": Field("on_error", choice("on_error", OnError)),
@@ -139,11 +141,9 @@ STEP: Final = Table(
     required={"id": "id: fetch", "type": "type: function"},
     later={
         "task": "configure the step itself: type and config",
-        "heartbeat": "timeout bounds an attempt",
         "queue": "",
         "resources": "",
         "cache": "",
-        "isolation": "",
         "order": "",
         "compensate": "",
     },

@@ -19,7 +19,7 @@ from taskengine.define.phrase import listed, quoted
 from taskengine.define.values import is_list, is_mapping
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.expr import expression, template
-from taskengine.model.workflow import Step, Workflow
+from taskengine.model.workflow import CONTROL_STEPS, UNRENDERED, Step, Workflow
 
 __all__ = ["check_references"]
 
@@ -44,6 +44,7 @@ class _Text(msgspec.Struct, frozen=True, kw_only=True):
     reader: int | None = None  # the step that reads; None is the workflow's output
     is_condition: bool = False
     is_after: bool = False  # evaluated when the step has ended, with its own output as `output`
+    may_hold_secrets: bool = False  # rendered for a step's work
 
 
 class _Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +113,9 @@ class _References:
         first = rest.partition(".")[0]
         if root == "output" and text.is_after:
             return None
+        if root == "secrets":
+            self._check_secret(name, text)
+            return None
         if root not in _HERE:
             self._report(text, root, finding="name_not_available", root=quoted(root))
         elif not first:
@@ -140,6 +144,13 @@ class _References:
             spelled = f"steps.{step_id}.{fields[0]}"
             self._report(text, spelled, finding="unknown_step_field", advice=advice, read=step_id, field=fields[0])
         return number
+
+    def _check_secret(self, name: str, text: _Text) -> None:
+        """A secret is put into a text as it is, after rendering, and only where a step's work begins."""
+        if not text.may_hold_secrets:
+            self._report(text, name, finding="secret_exposed")
+        elif name.count(".") != 1 or name in template(text.source).computed_names:
+            self._report(text, name, finding="secret_computed", secret=name if "." in name else "secrets.name")
 
     def _check_variable(self, name: str, text: _Text) -> None:
         if name in self._workflow.variables or "variables" in self._doubts.unread:
@@ -269,11 +280,11 @@ def _texts_of_step(step: Step, number: int) -> Iterator[_Text]:
     keys: Keys = ("steps", number)
     if step.when is not None:
         yield _Text(keys=(*keys, "when"), source=step.when, reader=number, is_condition=True)
-    if step.type == "function":
-        yield from _texts(step.config.get("params"), _Text(keys=(*keys, "config", "params"), source="", reader=number))
-    elif step.type in TYPES:
-        yield from _texts(step.config, _Text(keys=(*keys, "config"), source="", reader=number))
-    yield from _texts(step.input_mapping, _Text(keys=(*keys, "input_mapping"), source="", reader=number))
+    at = _Text(keys=(*keys, "config"), source="", reader=number, may_hold_secrets=step.type not in CONTROL_STEPS)
+    if step.type in TYPES:
+        rendered = {"params"} if step.type == "function" else step.config.keys() - UNRENDERED.get(step.type, frozenset())
+        yield from _texts({key: value for key, value in step.config.items() if key in rendered}, at)
+    yield from _texts(step.input_mapping, msgspec.structs.replace(at, keys=(*keys, "input_mapping")))
     yield from _texts(step.output_mapping, _Text(keys=(*keys, "output_mapping"), source="", reader=number, is_after=True))
 
 

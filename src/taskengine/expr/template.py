@@ -53,18 +53,24 @@ class Template:
     ``LimitError`` for one too long or deep.
     """
 
-    __slots__ = ("_is_constant", "_names", "_plan")
+    __slots__ = ("_computed", "_is_constant", "_names", "_plan")
 
     def __init__(self, value: Json, *, extra_roots: Collection[str] = ()) -> None:
         planning = _Planning(tuple(extra_roots))
         self._plan = planning.plan_of(value, 0)
         self._names: frozenset[str] = frozenset().union(*[program.names for program in planning.programs])
+        self._computed: frozenset[str] = frozenset().union(*[program.names for program in planning.programs if not program.is_name])
         self._is_constant = not planning.programs
 
     @property
     def names(self) -> frozenset[str]:
         """What the texts read, dotted, as deep as can be seen."""
         return self._names
+
+    @property
+    def computed_names(self) -> frozenset[str]:
+        """The names that stand in more than a bare ``{{ name }}``: something is made of their values."""
+        return self._computed
 
     @property
     def is_constant(self) -> bool:

@@ -12,7 +12,7 @@ from taskengine.model import event as ev
 from taskengine.model.status import Outcome
 from taskengine.model.value import ABSENT, Instant, Raw, TaskError, raw
 
-__all__ = ["after_failure", "completion", "expression_failure", "lost", "scheduled"]
+__all__ = ["after_failure", "attempt_timed_out", "completion", "expression_failure", "lost", "scheduled"]
 
 
 def scheduled(state: Execution, number: int, at: Instant, *, is_suspect: bool) -> Sequence[ev.Event]:
@@ -54,9 +54,19 @@ def after_failure(
     task = state.live[number]
     policy = state.plan.steps[number].retry
     if may_retry(policy, task.used, error):
-        due_at = at + delay_ms(policy, task.used, seed=state.seed, task=number)
+        due_at = at + max(delay_ms(policy, task.used, seed=state.seed, task=number), error.retry_after_ms)
         return (ev.TaskRetryScheduled(at=at, task=number, attempt=task.attempt, due_at=due_at, error=error),)
     return (ev.TaskFailed(at=at, task=number, attempt=task.attempt, error=error, outcome=outcome),)
+
+
+def attempt_timed_out(state: Execution, number: int, at: Instant, kind: ev.TimeoutKind) -> Sequence[ev.Event]:
+    """The running attempt's time or patience has run out: it is stopped and not waited for, and another may follow."""
+    task = state.live[number]
+    timed_out = ev.TaskTimedOut(at=at, task=number, attempt=task.attempt, kind=kind)
+    if task.is_cancelling:
+        return (timed_out, ev.TaskCancelled(at=at, task=number, attempt=task.attempt))
+    error = TaskError(type="Timeout", message=f"the {kind} timeout passed")
+    return (timed_out, *after_failure(state, number, error, at, outcome=Outcome.TIMED_OUT))
 
 
 def lost(state: Execution, number: int, at: Instant, *, is_counted: bool) -> Sequence[ev.Event]:

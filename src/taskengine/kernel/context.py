@@ -5,8 +5,10 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from taskengine.errors import ExpressionError
 from taskengine.kernel.plan import Reading
 from taskengine.kernel.state import Execution
+from taskengine.model.secret import has_mark, mark_of
 from taskengine.model.status import Phase
 from taskengine.model.value import NONE, Raw, TaskError, encode
 
@@ -42,10 +44,16 @@ def context(state: Execution, reading: Reading, *, output: Raw | None = None) ->
                 document["steps"] = {state.plan.steps[number].id: _step(state, number) for number in reading.tasks}
             case "execution":
                 document["execution"] = _execution(state)
+            case "secrets":
+                pass  # last, so that what looks like a mark in the rest is seen
             case "output" if output is not None:
                 document["output"] = output or NONE
             case _:
                 pass  # the expression itself will name what is missing
+    if reading.secrets:
+        if has_mark(encode(document)):
+            raise ExpressionError("forged_secret", "what is rendered together with a secret holds the mark of one")
+        document["secrets"] = {name: mark_of(name) for name in reading.secrets}
     return encode(document)
 
 

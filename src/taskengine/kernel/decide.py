@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from taskengine.errors import CommandRefusedError, LimitError
-from taskengine.kernel.attempt import after_failure, completion, lost, scheduled
-from taskengine.kernel.state import Execution
+from taskengine.kernel.attempt import after_failure, attempt_timed_out, completion, lost, scheduled
+from taskengine.kernel.state import Execution, Task
 from taskengine.kernel.timing import Clock
 from taskengine.model import command as cmd
 from taskengine.model import event as ev
 from taskengine.model.status import Outcome, Phase
-from taskengine.model.value import NONE, Instant
+from taskengine.model.value import ABSENT, NONE, Instant
 
 __all__ = ["DECIDE", "SIGNAL_LIMIT", "admitted", "decide"]
 
@@ -195,9 +195,7 @@ def _refuse_ended_task(state: Execution, number: int, what: str) -> None:
 
 def _report(state: Execution, command: cmd.Report, at: Instant) -> Sequence[ev.Event]:
     number, attempt = command.task, command.attempt
-    task = state.live.get(number)
-    if task is None or not task.is_launched or task.attempt != attempt:
-        raise CommandRefusedError("stale_attempt", f"attempt {attempt} of task {number} is not running any more")
+    task = _running(state, number, attempt)
     match command.end:
         case cmd.Succeeded(output=output):
             return completion(state, number, attempt, at, output=output)
@@ -207,6 +205,26 @@ def _report(state: Execution, command: cmd.Report, at: Instant) -> Sequence[ev.E
             return after_failure(state, number, error, at)
         case cmd.Abandoned():
             return lost(state, number, at, is_counted=False)
+
+
+def _progress(state: Execution, command: cmd.Progress, at: Instant) -> Sequence[ev.Event]:
+    number, attempt = command.task, command.attempt
+    task = _running(state, number, attempt)
+    if not command.progress and not task.losses:
+        return ()  # a sign of life that changes nothing
+    return (ev.TaskProgressReported(at=at, task=number, attempt=attempt, progress=command.progress or ABSENT),)
+
+
+def _silent(state: Execution, command: cmd.Silent, at: Instant) -> Sequence[ev.Event]:
+    _running(state, command.task, command.attempt)
+    return attempt_timed_out(state, command.task, at, ev.TimeoutKind.HEARTBEAT)
+
+
+def _running(state: Execution, number: int, attempt: int) -> Task:
+    task = state.live.get(number)
+    if task is None or not task.is_launched or task.attempt != attempt:
+        raise CommandRefusedError("stale_attempt", f"attempt {attempt} of task {number} is not running any more")
+    return task
 
 
 def _lost(state: Execution, command: cmd.Lost, at: Instant) -> Sequence[ev.Event]:
@@ -253,6 +271,8 @@ DECIDE: Final[dict[type, Callable[[Execution, Any, Instant], Sequence[ev.Event]]
     cmd.Terminate: _terminate,
     cmd.Retry: _retry,
     cmd.Report: _report,
+    cmd.Progress: _progress,
+    cmd.Silent: _silent,
     cmd.Lost: _lost,
     cmd.Tick: _tick,
     cmd.Admit: _admit,

@@ -31,6 +31,7 @@ APPLY: Final[dict[type, Callable[[Execution, Any, list[Effect]], None]]] = {
     ev.SignalReceived: execution.signalled,
     ev.TaskScheduled: task.scheduled,
     ev.TaskStarted: task.started,
+    ev.TaskProgressReported: task.progressed,
     ev.TaskCompleted: task.completed,
     ev.TaskFailed: task.failed,
     ev.TaskQuarantined: task.quarantined,

@@ -17,6 +17,7 @@ __all__ = [
     "cancelled",
     "completed",
     "failed",
+    "progressed",
     "quarantined",
     "retry_scheduled",
     "scheduled",
@@ -70,6 +71,14 @@ def started(state: Execution, event: ev.TaskStarted, _: list[Effect]) -> None:
     task.signal = event.signal
     if event.signal:
         graph.listen(state, number, event.signal)
+
+
+def progressed(state: Execution, event: ev.TaskProgressReported, _: list[Effect]) -> None:
+    """What makes headway is no poison: earlier losses count no more."""
+    task = state.live[event.task]
+    task.losses = task.suspect_losses = 0
+    if event.progress:
+        task.progress = event.progress
 
 
 # ── an end ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ import msgspec
 from taskengine.errors import DefinitionError, NotFoundError
 from taskengine.expr import Expression, Template, expression, template
 from taskengine.model.value import ABSENT, Raw, raw
-from taskengine.model.workflow import CONTROL_STEPS, Join, OnError, RetryPolicy, Step, Workflow
+from taskengine.model.workflow import CONTROL_STEPS, UNRENDERED, Join, OnError, RetryPolicy, Step, Workflow
 
 __all__ = ["Plan", "Reading", "StepPlan", "compile_plan"]
 
@@ -25,6 +25,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     roots: frozenset[str] = frozenset()
     tasks: tuple[int, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 class StepPlan(msgspec.Struct, frozen=True):
@@ -79,6 +80,7 @@ class Plan:
         self.roots: tuple[int, ...] = tuple(one.number for one in self.steps[1:] if not one.dependencies)
         self.output: Template | None = None if workflow.output is None else template(workflow.output)
         self.output_reads: Reading = _reading(self.output, by_id, range(1, len(self.steps)))
+        _must_hide_secrets("output", self.output_reads)
         readers: list[list[int]] = [[] for _ in self.steps]
         for reader in self.steps:
             for number in reader.reads:
@@ -136,6 +138,9 @@ def _plan(number: int, step: Step, by_id: dict[str, int], dependents: tuple[int,
     when_reads = _reading(when, by_id, dependencies)
     input_reads = _reading(inputs, by_id, dependencies)
     output_reads = _reading(output, by_id, dependencies)
+    _must_be_bare(step, inputs)
+    _must_hide_secrets(f"{step.id}.when", when_reads)
+    _must_hide_secrets(f"{step.id}.output_mapping", output_reads)
     reads = {*when_reads.tasks, *input_reads.tasks, *output_reads.tasks}
     if not is_control:
         reads.update(dependencies)  # a function may ask for its dependencies' results
@@ -166,9 +171,31 @@ def _plan(number: int, step: Step, by_id: dict[str, int], dependents: tuple[int,
 
 
 def _input_of(step: Step) -> dict[str, Any]:
-    if step.type == "wait":
+    if step.type in CONTROL_STEPS:
         return step.config
-    return {**step.config.get("params", {}), **step.input_mapping}
+    params = {**step.config.get("params", {}), **step.input_mapping}
+    if step.type == "function":
+        return params
+    kept = UNRENDERED.get(step.type, frozenset())
+    return {**{key: value for key, value in step.config.items() if key not in kept}, "params": params}
+
+
+def _must_be_bare(step: Step, inputs: Template) -> None:
+    """A secret is put in after rendering: nothing can be made of it, and it must be known which one is meant."""
+    used = [name for name in inputs.names if name.partition(".")[0] == "secrets"]
+    wrong = [name for name in used if name.count(".") != 1 or name in inputs.computed_names]
+    if wrong or (used and step.type in CONTROL_STEPS):
+        raise DefinitionError(
+            "secret_computed",
+            f'step "{step.id}" makes something of a secret; a secret can only be put into a text as it is',
+            hint="write {{ secrets.name }} with nothing else between the braces",
+            step=step.id,
+        )
+
+
+def _must_hide_secrets(place: str, reads: Reading) -> None:
+    if "secrets" in reads.roots:
+        raise DefinitionError("secret_exposed", f"{place} reads a secret", hint="only the config and input_mapping of a step may")
 
 
 def _reading(source: Expression | Template | None, by_id: dict[str, int], otherwise: Iterable[int]) -> Reading:
@@ -177,6 +204,7 @@ def _reading(source: Expression | Template | None, by_id: dict[str, int], otherw
         return Reading()
     roots: set[str] = set()
     tasks: set[int] = set()
+    secrets: set[str] = set()
     for name in source.names:
         parts = name.split(".")
         roots.add(parts[0])
@@ -185,4 +213,6 @@ def _reading(source: Expression | Template | None, by_id: dict[str, int], otherw
                 tasks.add(by_id[parts[1]])
             else:
                 tasks.update(otherwise)
-    return Reading(frozenset(roots), tuple(sorted(tasks)))
+        if parts[0] == "secrets":
+            secrets.update(parts[1:2])
+    return Reading(frozenset(roots), tuple(sorted(tasks)), tuple(sorted(secrets)))

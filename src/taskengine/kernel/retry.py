@@ -14,7 +14,7 @@ _MASK: Final = (1 << 64) - 1
 
 def may_retry(policy: RetryPolicy, used: int, error: TaskError) -> bool:
     """Whether another attempt follows after ``used`` ones of this round."""
-    return used < policy.max_attempts and not error.matches(policy.non_retryable_errors)
+    return used < policy.max_attempts and not error.is_final and not error.matches(policy.non_retryable_errors)
 
 
 def delay_ms(policy: RetryPolicy, used: int, *, seed: int, task: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.expr import truth
 from taskengine.kernel import graph
-from taskengine.kernel.attempt import after_failure, completion, expression_failure
+from taskengine.kernel.attempt import attempt_timed_out, completion, expression_failure
 from taskengine.kernel.context import context
 from taskengine.kernel.state import Execution
 from taskengine.kernel.timing import Clock
@@ -146,12 +146,12 @@ def _elapse(state: Execution, at: Instant) -> Sequence[ev.Event]:
     if clock is Clock.WAIT and task is not None and not task.signal:
         return (ev.TimerFired(at=at, task=number), *completion(state, number, attempt, at))
     kind = _TIMEOUTS[clock]
+    if clock is Clock.ATTEMPT:
+        return attempt_timed_out(state, number, at, kind)
     timed_out = ev.TaskTimedOut(at=at, task=number, attempt=attempt, kind=kind)
     if task is not None and task.is_cancelling:
         return (timed_out, ev.TaskCancelled(at=at, task=number, attempt=attempt))
     error = TaskError(type="Timeout", message=f"the {kind} timeout passed")
-    if clock is Clock.ATTEMPT:
-        return (timed_out, *after_failure(state, number, error, at, outcome=Outcome.TIMED_OUT))
     return (timed_out, ev.TaskFailed(at=at, task=number, attempt=attempt, error=error, outcome=Outcome.TIMED_OUT))
 
 

@@ -34,6 +34,7 @@ class Task(msgspec.Struct, gc=False, omit_defaults=True):
     losses: int = 0
     suspect_losses: int = 0
     input: Raw = ABSENT
+    progress: Raw = ABSENT  # what was last reported, by this attempt or an earlier one of the round
     error: TaskError | None = None
     outcome: Outcome | None = None
     started_at: Instant | None = None
@@ -55,6 +56,7 @@ class Task(msgspec.Struct, gc=False, omit_defaults=True):
         self.stand_down()
         self.used = self.losses = self.suspect_losses = 0
         self.error = self.outcome = None
+        self.progress = ABSENT
         self.is_handled = False
 
 

@@ -125,6 +125,8 @@ def _tell_task(event: ev.Event) -> str:
             return "skipped: " + ("its condition is false" if event.reason is ev.SkipReason.WHEN else "its join cannot hold")
         case ev.TaskAttemptLost():
             return f"attempt {event.attempt} was " + ("lost with its process" if event.is_counted else "given back")
+        case ev.TaskProgressReported():
+            return f"attempt {event.attempt} is alive" + (f": {bytes(event.progress).decode()}" if event.progress else "")
         case ev.TaskStarted():
             return f"waits for signal {event.signal}" if event.signal else "waits"
         case _:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from taskengine.model.value import Instant, Raw, TaskError
+from taskengine.model.value import ABSENT, Instant, Raw, TaskError
 
 __all__ = [
     "Abandoned",
@@ -21,10 +21,12 @@ __all__ = [
     "Failed",
     "Lost",
     "Pause",
+    "Progress",
     "Report",
     "Resume",
     "Retry",
     "Signal",
+    "Silent",
     "Start",
     "Succeeded",
     "Terminate",
@@ -124,6 +126,21 @@ class Report(_Command, frozen=True, kw_only=True):
     end: AttemptEnd
 
 
+class Progress(_Command, frozen=True, kw_only=True):
+    """Attempt n of a task is alive and may say how far it has come (``{fraction?, message?, data?}``)."""
+
+    task: int
+    attempt: int
+    progress: Raw = ABSENT
+
+
+class Silent(_Command, frozen=True, kw_only=True):
+    """Attempt n of a task has given no sign of life for as long as its step allows."""
+
+    task: int
+    attempt: int
+
+
 class Lost(_Command, frozen=True, kw_only=True):
     """These attempts are gone: their process died, or a graceful stop gave them back (not counted)."""
 
@@ -143,4 +160,4 @@ class Admit(_Command, frozen=True, kw_only=True):
 
 
 Control: TypeAlias = Pause | Resume | Cancel | Terminate | Retry
-Command: TypeAlias = Start | Signal | Control | Report | Lost | Tick | Admit
+Command: TypeAlias = Start | Signal | Control | Report | Progress | Silent | Lost | Tick | Admit

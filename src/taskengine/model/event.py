@@ -34,6 +34,7 @@ __all__ = [
     "TaskCancelled",
     "TaskCompleted",
     "TaskFailed",
+    "TaskProgressReported",
     "TaskQuarantined",
     "TaskRetryScheduled",
     "TaskScheduled",
@@ -61,6 +62,7 @@ class TimeoutKind(StrEnum):
     TOTAL = "total"
     QUEUE = "queue"
     WAIT = "wait"
+    HEARTBEAT = "heartbeat"
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="type", omit_defaults=True):
@@ -172,6 +174,17 @@ class TaskStarted(_Fact, frozen=True, kw_only=True):
     signal: str = ""
 
 
+class TaskProgressReported(_Fact, frozen=True, kw_only=True):
+    """The attempt is alive, and how far it has come: earlier losses of the task count no more.
+
+    ``progress`` is ``{fraction?, message?, data?}``, absent for a mere sign of life; the next attempt can read it.
+    """
+
+    task: int
+    attempt: int
+    progress: Raw = ABSENT
+
+
 class TaskCompleted(_Fact, frozen=True, kw_only=True):
     """The attempt's result was taken. ``output`` is what later steps see."""
 
@@ -272,6 +285,7 @@ Event: TypeAlias = (
     | SignalReceived
     | TaskScheduled
     | TaskStarted
+    | TaskProgressReported
     | TaskCompleted
     | TaskFailed
     | TaskRetryScheduled

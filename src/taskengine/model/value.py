@@ -55,6 +55,8 @@ class TaskError(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaul
     type: str
     message: str = ""
     bases: tuple[str, ...] = ()
+    is_final: bool = False  # trying again would not help, whatever the policy says
+    retry_after_ms: int = 0  # the other side asked for at least this pause
 
     def matches(self, names: tuple[str, ...]) -> bool:
         """Whether one of the names is this error's type or one of its bases."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
-__all__ = ["CONTROL_STEPS", "Join", "Limits", "OnError", "RetryPolicy", "Step", "Workflow"]
+__all__ = ["CONTROL_STEPS", "UNRENDERED", "Isolation", "Join", "Limits", "OnError", "RetryPolicy", "Step", "Workflow"]
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -29,6 +30,14 @@ class OnError(StrEnum):
 
     FAIL = "fail"
     CONTINUE = "continue"
+
+
+class Isolation(StrEnum):
+    """How far a script is kept from the machine it runs on."""
+
+    PROCESS = "process"
+    SANDBOX = "sandbox"
+    STRICT = "strict"
 
 
 class RetryPolicy(Definition, frozen=True, kw_only=True):
@@ -67,6 +76,8 @@ class Step(Definition, frozen=True, kw_only=True):
     timeout_ms: int | None = None
     total_timeout_ms: int | None = None
     queue_timeout_ms: int | None = None
+    heartbeat_ms: int | None = None
+    isolation: Isolation | None = None
     priority: int | None = None
     is_idempotent: bool = True
     on_error: OnError = OnError.FAIL
@@ -90,3 +101,5 @@ class Workflow(Definition, frozen=True, kw_only=True):
 
 # Steps that the kernel performs itself: they take no slot.
 CONTROL_STEPS: Final = frozenset({"noop", "wait"})
+# What a step's config holds that is no template: a script's own text, and what is judged when the answer is there.
+UNRENDERED: Final[Mapping[str, frozenset[str]]] = {"script": frozenset({"script"}), "http": frozenset({"success_when"})}

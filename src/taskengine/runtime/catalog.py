@@ -109,6 +109,7 @@ def _must_be_in_bounds(workflow: Workflow) -> None:
         _bound(f"{step.id}.timeout_ms", step.timeout_ms, low=1, high=MAX_DURATION_MS)
         _bound(f"{step.id}.total_timeout_ms", step.total_timeout_ms, low=1, high=MAX_DURATION_MS)
         _bound(f"{step.id}.queue_timeout_ms", step.queue_timeout_ms, low=1, high=MAX_DURATION_MS)
+        _bound(f"{step.id}.heartbeat_ms", step.heartbeat_ms, low=1, high=MAX_DURATION_MS)
 
 
 def _bound(place: str, number: int | None, *, low: int, high: int) -> None:
