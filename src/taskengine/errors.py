@@ -16,6 +16,7 @@ __all__ = [
     "InternalError",
     "LimitError",
     "NotFoundError",
+    "OutboundError",
     "OverloadedError",
     "StorageError",
     "TaskEngineError",
@@ -70,6 +71,12 @@ class CommandRefusedError(ConflictError):
     """The command is understood but the execution cannot obey it now; nothing was written."""
 
     code = "TE3200"
+
+
+class OutboundError(TaskEngineError):
+    """A call to the outside was not made or did not end well; ``facts`` carry ``url`` without its query."""
+
+    code = "TE5100"
 
 
 class StorageError(TaskEngineError):

@@ -12,6 +12,7 @@ from taskengine.errors import (
     InternalError,
     LimitError,
     NotFoundError,
+    OutboundError,
     OverloadedError,
     StorageError,
     TaskEngineError,
@@ -50,6 +51,7 @@ _OF_ERROR: Final[tuple[tuple[type[TaskEngineError], Exit], ...]] = (
     (DefinitionError, Exit.INVALID),
     (ExpressionError, Exit.INVALID),
     (LimitError, Exit.INVALID),
+    (OutboundError, Exit.UNREACHABLE),
     (InternalError, Exit.BUG),
 )
 _OF_STATUS: Final = {Status.COMPLETED: Exit.OK, Status.FAILED: Exit.FAILED, Status.CANCELLED: Exit.CANCELLED}
