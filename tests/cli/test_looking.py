@@ -145,8 +145,7 @@ def test_a_failure_and_what_waits_are_explained_in_their_line(ask: Ask) -> None:
 def test_an_execution_that_no_process_runs_says_how_to_go_on(ask: Ask) -> None:
     execution = names(ask)[0]
     assert (
-        f"No process runs it: task-engine run FILE --resume {execution} goes on with it"
-        in ask("instance", "status", "@latest").stdout
+        f"No process runs it; to go on with it: task-engine run --resume {execution}" in ask("instance", "status", "@latest").stdout
     )
     assert "No process" not in ask("instance", "status", "@failed").stdout
 

@@ -16,16 +16,17 @@ from taskengine.adapters.lanes import ThreadLane
 from taskengine.app.engine import open_store
 from taskengine.app.find import find_execution
 from taskengine.app.follow import Follower, Past, past
+from taskengine.app.library import Library
 from taskengine.errors import NotFoundError
 from taskengine.kernel.plan import Plan
 from taskengine.kernel.state import Execution
 from taskengine.kernel.story import story, why
 from taskengine.model.codec import decode_event
-from taskengine.model.event import TaskScheduled
+from taskengine.model.event import ExecutionFailed, TaskScheduled
 from taskengine.model.ids import task_id
 from taskengine.model.status import Phase
-from taskengine.model.value import Instant, Json, Raw, decode
-from taskengine.ports.store import ExecutionFilter, Store, Stored, Summary, TaskRow
+from taskengine.model.value import Instant, Json, Raw, TaskError, decode
+from taskengine.ports.store import ExecutionFilter, Store, Stored, StoredWorkflow, Summary, TaskRow
 from taskengine.runtime.catalog import PlanCatalog
 from taskengine.runtime.environment import Environment
 from taskengine.runtime.residency import SnapshotUnreadable, restore_execution, whole_history
@@ -56,6 +57,7 @@ class Inspector:
     def __init__(self, store: Store, environment: Environment) -> None:
         self._store = store
         self._catalog = PlanCatalog(store, {})
+        self.library = Library(store)
         self.now = environment.now
 
     async def find(self, word: str) -> Summary:
@@ -68,8 +70,7 @@ class Inspector:
         """The newest executions and how many there are; ``limit`` 0 lists all. ``workflow`` is a name or an id."""
         wanted = ExecutionFilter(statuses=statuses)
         if workflow:
-            known = await self._catalog.known(workflow, "")
-            wanted = msgspec.structs.replace(wanted, workflow_id=known.stored.workflow_id)
+            wanted = msgspec.structs.replace(wanted, workflow_id=(await self.library.find(workflow)).workflow_id)
         rows: list[Summary] = []
         while page := await self._store.executions(
             wanted, limit=min(_PAGE, limit - len(rows)) if limit else _PAGE, before=rows[-1].execution_id if rows else ""
@@ -85,13 +86,23 @@ class Inspector:
         return _execution(row, known.plan.workflow.name, progress=progress)
 
     async def unfinished(self, workflow: str) -> list[Summary]:
-        """Executions of a workflow (any version) that have not ended and that no living node holds; newest first."""
-        known = await self._store.workflow(workflow, "")
-        if known is None:
+        """Executions of a workflow (any version; empty: of all) that have not ended and that no living node holds; newest first."""
+        known = await self._store.workflow(workflow, "") if workflow else None
+        if workflow and known is None:
             return []
         dead = {"", *await self._store.dead_nodes("")}
-        wanted = ExecutionFilter(workflow_id=known.workflow_id, is_open=True, owners=tuple(dead))
+        wanted = ExecutionFilter(workflow_id=known.workflow_id if known else "", is_open=True, owners=tuple(dead))
         return await self._store.executions(wanted, limit=_PAGE)
+
+    async def errors(self, execution_ids: list[str]) -> dict[str, TaskError]:
+        """What ended each of these executions, where an error did. One read for all of them; their histories are not folded."""
+        heads = await self._store.heads(execution_ids) if execution_ids else {}
+        last = {one: decode_event(head.last_event) for one, head in heads.items() if head.last_event}
+        return {one: event.error for one, event in last.items() if isinstance(event, ExecutionFailed)}
+
+    async def stored(self, summary: Summary) -> StoredWorkflow:
+        """The version of its workflow that an execution runs."""
+        return (await self._catalog.known(summary.workflow_id, summary.workflow_version)).stored
 
     # One execution
 

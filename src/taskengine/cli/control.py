@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from taskengine.cli.command import Database, EngineCommand, by_option, database_option, output_option, verbosity
+from taskengine.cli.complete import execution_argument
 
 if TYPE_CHECKING:
     from taskengine.app.engine import Engine
@@ -38,7 +39,7 @@ def _control(name: str, *, done: str, text: str, examples: tuple[str, ...]) -> c
         by_option,
         click.option("--reason", default="", metavar="TEXT", help="Why; kept in the history."),
         click.option("--task", default="", metavar="PATH", help="One task only: its step's id or path, load or /load/."),
-        click.argument("execution", metavar="ID"),
+        execution_argument,
     ):
         command = option(command)
     return click.command(name, cls=EngineCommand, help=text, examples=examples)(command)
@@ -90,7 +91,7 @@ retry = _control(
         'task-engine instance signal @latest approved --data \'{"by": "Ada"}\'',
     ),
 )
-@click.argument("execution", metavar="ID")
+@execution_argument
 @click.argument("name", metavar="SIGNAL")
 @click.option("--data", default="null", metavar="JSON|@FILE", help="What it carries: JSON, or a file with JSON.")
 @click.option("--id", "signal_id", default="", metavar="KEY", help="Sending the same KEY again changes nothing.")

@@ -16,7 +16,7 @@ from taskengine.define.phrase import visible
 from taskengine.model.status import Status
 from taskengine.wire.execution import WireExecution
 
-__all__ = ["exit_of", "show_ending"]
+__all__ = ["exit_of", "outcome_line", "reasons", "show_ending"]
 
 _FAILED_SHOWN: Final = 5
 
@@ -31,8 +31,8 @@ def exit_of(ending: Ending) -> Exit:
 def show_ending(ending: Ending, *, order: Order, output: str) -> None:
     """Outcome and hints on stderr, data on stdout."""
     style, execution = look(sys.stderr), ending.execution
-    note(_outcome(ending, style=style))
-    for line in _reasons(ending):
+    note(outcome_line(ending, style=style))
+    for line in reasons(ending):
         note(f"  {line}")
     if output in {"json", "yaml"}:
         emit(execution, output)
@@ -45,7 +45,8 @@ def show_ending(ending: Ending, *, order: Order, output: str) -> None:
         note(f"{style.styled(f'{label}:', 'hint')} {command}")
 
 
-def _outcome(ending: Ending, *, style: Look) -> str:
+def outcome_line(ending: Ending, *, style: Look) -> str:
+    """How it ended, in one line."""
     execution = ending.execution
     done = f"{execution.progress.completed:,}/{execution.progress.total:,} steps"
     if ending.skipped:
@@ -58,7 +59,8 @@ def _outcome(ending: Ending, *, style: Look) -> str:
     return f"{style.status(execution.status)}{outcome}  {execution.workflow_name} {execution.id}  {done}{took}"
 
 
-def _reasons(ending: Ending) -> list[str]:
+def reasons(ending: Ending) -> list[str]:
+    """What failed, a line each."""
     execution = ending.execution
     lines = [
         f"{visible(task.step_id)}: {task.error_code}: {visible(task.error_msg or '')}".rstrip(": ")

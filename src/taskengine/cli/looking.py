@@ -1,4 +1,4 @@
-"""``instance list|status|events``: what was committed, as tables for people and as data for programs. Changes nothing."""
+"""``instance list|history|status|tasks|events``: what was committed, as tables and as data. Changes nothing."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from taskengine.cli.command import Database, EngineCommand, database_option, output_option, verbosity
+from taskengine.cli.complete import execution_argument, workflow_names
+from taskengine.cli.language import say
 
 if TYPE_CHECKING:
     from taskengine.app.inspect import Inspector
 
-__all__ = ["events", "list_", "status"]
+__all__ = ["events", "history", "list_", "looked_at", "status", "tasks"]
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 _PAGE = 20
 _SPELLINGS = {"success": "completed", "succeeded": "completed", "canceled": "cancelled"}
 
 
-def _looked_at(database: Database, look_at: Callable[[Inspector], Coroutine[Any, Any, T]]) -> T:
+def looked_at(database: Database, look_at: Callable[[Inspector], Coroutine[Any, Any, T]]) -> T:
     """Open the database, which must be there, and look at it."""
     from taskengine.app.inspect import inspecting
     from taskengine.cli.database import must_exist
@@ -48,6 +51,23 @@ def _statuses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, .
     return tuple(dict.fromkeys(known[word] for word in words))
 
 
+def _status_option(command: F) -> F:
+    return click.option(
+        "--status",
+        "statuses",
+        multiple=True,
+        metavar="STATUS",
+        callback=_statuses,
+        help="Only these: running, waiting, paused, completed, failed, cancelled.",
+    )(command)
+
+
+def _limit_option(command: F) -> F:
+    return click.option("--limit", type=click.IntRange(min=0), default=_PAGE, show_default=True, help="How many; 0 for all.")(
+        command
+    )
+
+
 @click.command(
     "list",
     cls=EngineCommand,
@@ -57,36 +77,64 @@ def _statuses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, .
         "task-engine instance list --status running -o name",
     ),
 )
+@_status_option
 @click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    metavar="STATUS",
-    callback=_statuses,
-    help="Only these: running, waiting, paused, completed, failed, cancelled.",
+    "--workflow", default="", metavar="NAME", shell_complete=workflow_names, help="Only executions of this workflow (name or id)."
 )
-@click.option("--workflow", default="", metavar="NAME", help="Only executions of this workflow (name or id).")
-@click.option("--limit", type=click.IntRange(min=0), default=_PAGE, show_default=True, help="How many; 0 for all.")
+@_limit_option
 @database_option
 @output_option("table", "json", "yaml", "name")
 def list_(*, statuses: tuple[str, ...], workflow: str, limit: int, database: Database, output: str) -> None:
     """List executions, newest first."""
-    from taskengine.cli.output import emit, note
     from taskengine.cli.tables import executions_table
 
     async def look_at(inspector: Inspector) -> Any:
         found, total = await inspector.listed(statuses=statuses, workflow=workflow, limit=limit)
         return found, total, inspector.now()
 
-    found, total, now = _looked_at(database, look_at)
+    found, total, now = looked_at(database, look_at)
+    _show_list(found, total, output=output, lines=lambda: executions_table(found, now=now))
+
+
+@click.command(
+    "history",
+    cls=EngineCommand,
+    examples=("task-engine instance history hello --limit 5", "task-engine instance history hello --status failed"),
+)
+@click.argument("workflow", metavar="WORKFLOW", shell_complete=workflow_names)
+@_status_option
+@_limit_option
+@database_option
+@output_option("table", "json", "yaml", "name")
+def history(*, workflow: str, statuses: tuple[str, ...], limit: int, database: Database, output: str) -> None:
+    """List the executions of one workflow (name or id), newest first, with what ended them."""
+    from msgspec.structs import replace
+
+    from taskengine.cli.tables import history_table
+
+    async def look_at(inspector: Inspector) -> Any:
+        found, total = await inspector.listed(statuses=statuses, workflow=workflow, limit=limit)
+        errors = await inspector.errors([one.id for one in found if one.status == "failed"])
+        return [
+            replace(one, error_code=errors[one.id].type, error_message=errors[one.id].message) if one.id in errors else one
+            for one in found
+        ], total
+
+    found, total = looked_at(database, look_at)
+    _show_list(found, total, output=output, lines=lambda: history_table(found))
+
+
+def _show_list(found: list[Any], total: int, *, output: str, lines: Callable[[], list[str]]) -> None:
+    from taskengine.cli.output import emit, note
+
     if output in {"json", "yaml"}:
         emit({"items": found, "total": total, "has_more": len(found) < total}, output)
     elif output == "name":
         _print(one.id for one in found)
     else:
-        _print(executions_table(found, now=now))
+        _print(lines())
     if len(found) < total:
-        note(f"showing {len(found):,} of {total:,}; --limit 0 for all")
+        note(say("showing {shown} of {total}; --limit 0 for all", shown=f"{len(found):,}", total=f"{total:,}"))
 
 
 @click.command(
@@ -98,13 +146,20 @@ def list_(*, statuses: tuple[str, ...], workflow: str, limit: int, database: Dat
         "task-engine instance status 01M7XZ -o json",
     ),
 )
-@click.argument("execution", metavar="ID")
+@execution_argument
 @click.option("--task", default="", metavar="PATH", help="One task, its story and why it is where it is: load or /load/.")
 @click.option("--all", "is_all", is_flag=True, help="A line for each task, however many there are.")
+@click.option("--watch", "is_watched", is_flag=True, help="Follow it to its end first; the exit code is its outcome.")
 @database_option
 @output_option("table", "json", "yaml", "name")
-def status(*, execution: str, task: str, is_all: bool, database: Database, output: str) -> None:
+def status(*, execution: str, task: str, is_all: bool, is_watched: bool, database: Database, output: str) -> None:
     """Show an execution: how far it is, and a line for each task."""
+    if is_watched and task:
+        raise click.UsageError("--watch follows a whole execution; leave --task out.")
+    if is_watched:
+        from taskengine.cli.watching import follow
+
+        click.get_current_context().exit(follow(execution, database=database, output=output, timeout_ms=None))
     from msgspec import structs
 
     from taskengine.cli import tables
@@ -112,7 +167,7 @@ def status(*, execution: str, task: str, is_all: bool, database: Database, outpu
     from taskengine.cli.output import emit
 
     if task:
-        detail = _looked_at(database, lambda inspector: inspector.task(execution, path_of(task)))
+        detail = looked_at(database, lambda inspector: inspector.task(execution, path_of(task)))
         if output == "table":
             _print(tables.task_lines(detail))
         elif output == "name":
@@ -120,13 +175,40 @@ def status(*, execution: str, task: str, is_all: bool, database: Database, outpu
         else:
             emit(detail, output)
         return
-    found = _looked_at(database, lambda inspector: inspector.whole(execution))
+    found = looked_at(database, lambda inspector: inspector.whole(execution))
     if output == "table":
         _print(tables.execution_lines(found, database=database, is_all=is_all))
     elif output == "name":
         _print([found.view.id])
     else:
         emit({**structs.asdict(found.view), "tasks": found.tasks}, output)
+
+
+@click.command(
+    "tasks",
+    cls=EngineCommand,
+    examples=(
+        "task-engine instance tasks @latest",
+        "task-engine instance tasks @failed --status failed -o json",
+    ),
+)
+@execution_argument
+@click.option("--status", "wanted", multiple=True, metavar="STATUS", callback=_statuses, help="Only tasks that are this now.")
+@database_option
+@output_option("table", "json", "yaml", "name")
+def tasks(*, execution: str, wanted: tuple[str, ...], database: Database, output: str) -> None:
+    """Show every task of an execution: path, status, attempts, times, error."""
+    from taskengine.cli.output import emit
+    from taskengine.cli.tables import tasks_table
+
+    whole = looked_at(database, lambda inspector: inspector.whole(execution))
+    found = [task for task in whole.tasks if not wanted or task.status in wanted]
+    if output in {"json", "yaml"}:
+        emit({"items": found, "total": len(whole.tasks)}, output)
+    elif output == "name":
+        _print(task.id for task in found)
+    else:
+        _print(tasks_table(found))
 
 
 @click.command(
@@ -137,7 +219,7 @@ def status(*, execution: str, task: str, is_all: bool, database: Database, outpu
         "task-engine instance events @latest --after 120 -o jsonl",
     ),
 )
-@click.argument("execution", metavar="ID")
+@execution_argument
 @click.option("--after", type=click.IntRange(min=0), default=0, metavar="SEQ", help="Only events after this number.")
 @click.option("--limit", type=click.IntRange(min=0), default=0, help="How many; 0 for all.")
 @database_option
@@ -155,7 +237,7 @@ def events(*, execution: str, after: int, limit: int, database: Database, output
             return []
         return [event async for event in inspector.events(summary, after=after, limit=limit)]
 
-    found = _looked_at(database, look_at)
+    found = looked_at(database, look_at)
     if output in {"json", "yaml"}:
         emit(found, output)
     elif output == "table":

@@ -29,7 +29,7 @@ cli = LazyGroup(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     lazy={
         "run": ("taskengine.cli.run:run", "Run a workflow here and now, or go on with one."),
-        "workflow": ("taskengine.cli.workflow:workflow", "Check workflow documents."),
+        "workflow": ("taskengine.cli.workflow:workflow", "Check, keep, show and run workflows."),
         "instance": ("taskengine.cli.instance:instance", "See and control executions."),
         "version": ("taskengine.cli.version:version", "Say which version this is."),
     },

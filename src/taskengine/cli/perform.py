@@ -16,7 +16,7 @@ import msgspec
 from taskengine.app.engine import Engine
 from taskengine.app.follow import Change, Follower
 from taskengine.app.inspect import Inspector, inspecting
-from taskengine.cli.command import NEWEST, PROGRAM, Database
+from taskengine.cli.command import NEWEST, Database
 from taskengine.cli.lines import Lines, Silence, View
 from taskengine.cli.loop import Interrupts
 from taskengine.cli.output import note
@@ -27,11 +27,11 @@ from taskengine.model.duration import format_duration
 from taskengine.model.status import TERMINAL, Phase, Status
 from taskengine.model.value import Json
 from taskengine.model.workflow import Workflow
-from taskengine.ports.store import Summary
+from taskengine.ports.store import StoredWorkflow, Summary
 from taskengine.runtime.settings import NodeSettings
 from taskengine.wire.execution import WireExecution, WireTask
 
-__all__ = ["Ending", "Order", "perform"]
+__all__ = ["Ending", "Order", "ending_of", "perform", "view_on"]
 
 _LOOK_EVERY_S: Final = 0.1
 
@@ -39,9 +39,10 @@ _LOOK_EVERY_S: Final = 0.1
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be run, and how it is to be shown. Functions are looked for in ``folder``."""
 
-    file: str
+    file: str  # empty for a workflow that the database keeps
     folder: str
     workflow: Workflow
+    stored: StoredWorkflow | None = None  # the version to start where it is not the file's
     database: Database
     params: dict[str, Json]
     resume: str  # an execution, NEWEST, or empty to start one
@@ -49,10 +50,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: int | None
     grace_ms: int
     by: str
+    priority: int | None = None
+    is_draft: bool = False  # a version of its own, whatever label the document has
 
     def resume_command(self, execution_id: str) -> str:
         """The command that goes on with the execution, ready to paste."""
-        return self.database.command(f"run {shlex.quote(self.file)} --resume {execution_id}")
+        file = f"{shlex.quote(self.file)} " if self.file else ""
+        return self.database.command(f"run {file}--resume {execution_id}")
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,20 +81,23 @@ async def perform(order: Order) -> Ending:
             follower = await inspector.follower(execution_id)
             stopped_by = await _watched(engine, follower, order=order, interrupts=interrupts, after=after)
             if not stopped_by:
-                return await _ending(inspector, execution_id)
+                return await ending_of(inspector, execution_id)
         async with inspecting(order.database.path) as inspector:
-            ending = await _ending(inspector, execution_id)
+            ending = await ending_of(inspector, execution_id)
     is_over = Status(ending.execution.status) in TERMINAL  # its last attempts ended within the grace
     return ending if is_over else msgspec.structs.replace(ending, stopped_by=stopped_by)
 
 
 async def _started(engine: Engine, inspector: Inspector, *, order: Order) -> tuple[str, int]:
-    left = len(await inspector.unfinished(order.workflow.name))
-    stored = await engine.deploy(order.workflow, source=order.folder)
-    execution = await engine.execute_workflow(stored, params=order.params, by=order.by)
+    left = await inspector.unfinished(order.workflow.name)
+    stored = order.stored
+    if stored is None:
+        workflow = msgspec.structs.replace(order.workflow, version="") if order.is_draft else order.workflow
+        stored = await engine.deploy(workflow, source=order.folder)
+    execution = await engine.execute_workflow(stored, params=order.params, priority=order.priority, by=order.by)
     if left and order.is_watched:
-        what = f"{numbered(left, 'earlier execution')} of {order.workflow.name} left unfinished"
-        note(f"{what}; to go on with one: {order.resume_command('ID')}")
+        what = f"{numbered(len(left), 'earlier execution')} of {order.workflow.name} left unfinished"
+        note(f"{what}; to go on with the newest: {order.resume_command(left[0].execution_id)}")
     return execution.id, 0
 
 
@@ -114,7 +121,7 @@ async def _unfinished(inspector: Inspector, *, order: Order) -> Summary:
             raise NotFoundError(
                 "nothing_to_resume",
                 f"no execution of {quoted(name)} is unfinished in {order.database.path}",
-                hint=f"start one: {order.database.command(f'run {order.file}')}",
+                hint=f"start one: {order.database.command(f'run {order.file}'.rstrip())}",
             )
         return found[0]
     summary = await inspector.find(order.resume)
@@ -130,7 +137,7 @@ async def _unfinished(inspector: Inspector, *, order: Order) -> Summary:
         raise ConflictError(
             "other_workflow",
             f"{summary.execution_id} is one of {quoted(state.plan.workflow.name)}, {order.file} describes {quoted(name)}",
-            hint=f"give the document it was started from: {PROGRAM} run FILE --resume {summary.execution_id}",
+            hint=f"leave the file out: {order.database.command(f'run --resume {summary.execution_id}')}",
         )
     return summary
 
@@ -140,7 +147,7 @@ async def _watched(engine: Engine, follower: Follower, *, order: Order, interrup
     loop = asyncio.get_running_loop()
     give_up_at = None if order.timeout_ms is None else loop.time() + order.timeout_ms / 1_000
     ended = loop.create_task(engine.wait_for_instance(follower.state.execution_id), name="taskengine-cli-wait")
-    view = _view(order, after=after)
+    view = view_on(is_watched=order.is_watched, after=after)
     stopped_by = ""
     try:
         while not stopped_by:
@@ -176,8 +183,9 @@ async def _show(view: View, follower: Follower, *, engine: Engine) -> None:
     view.show(follower, changes, now=engine.node.environment.now())
 
 
-def _view(order: Order, *, after: int) -> View:
-    if not order.is_watched:
+def view_on(*, is_watched: bool, after: int) -> View:
+    """Live on a terminal, lines in a pipe, nothing where nobody watches. What happened up to ``after`` is old news."""
+    if not is_watched:
         return Silence()
     if look(sys.stderr).is_live:
         from taskengine.cli.live import LiveView
@@ -186,7 +194,8 @@ def _view(order: Order, *, after: int) -> View:
     return Lines(after=after)
 
 
-async def _ending(inspector: Inspector, execution_id: str) -> Ending:
+async def ending_of(inspector: Inspector, execution_id: str) -> Ending:
+    """How an execution stands, with what failed in it."""
     whole = await inspector.whole(execution_id)
     failed = [task for task in whole.tasks if task.status == Status.FAILED] if whole.state.failures else []
     return Ending(execution=whole.view, failed=failed, skipped=whole.state.counts[Phase.SKIPPED])

@@ -1,20 +1,27 @@
-"""``run``: a workflow from its file, here and now, without a server. The exit code is the execution's outcome."""
+"""``run`` and ``workflow execute``: a workflow here and now, without a server. The exit code is the execution's outcome."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from taskengine.cli.command import NEWEST, Database, EngineCommand, by_option, database_option, output_option, verbosity
+from taskengine.cli.complete import workflow_names
 
 if TYPE_CHECKING:
+    from taskengine.app.inspect import Inspector
     from taskengine.cli.perform import Order
+    from taskengine.model.value import Json
     from taskengine.model.workflow import Workflow
+    from taskengine.ports.store import StoredWorkflow
 
-__all__ = ["run"]
+__all__ = ["execute", "input_option", "run", "run_options", "timeout_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _milliseconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
@@ -28,6 +35,50 @@ def _milliseconds(_ctx: click.Context, _param: click.Parameter, value: str | Non
         raise click.BadParameter(str(error)) from None
 
 
+def run_options(command: F) -> F:
+    """The options of every command that starts an execution here and follows it."""
+    for option in (
+        output_option("table", "json", "yaml", "name", text="table: the output; json, yaml: the execution; name: its id."),
+        database_option,
+        by_option,
+        click.option(
+            "--grace",
+            metavar="DURATION",
+            default="5s",
+            show_default=True,
+            callback=_milliseconds,
+            help="How long a stop lets running attempts finish before they are given back.",
+        ),
+        timeout_option("Stop after so long (30s, 10m); --resume goes on."),
+        click.option(
+            "--watch/--no-watch",
+            "is_watched",
+            default=True,
+            show_default=True,
+            help="Show progress on stderr: live on a terminal, lines in a pipe.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def timeout_option(text: str) -> Callable[[F], F]:
+    """``--timeout DURATION``, in milliseconds."""
+    return click.option("--timeout", metavar="DURATION", callback=_milliseconds, help=text)
+
+
+def input_option(command: F) -> F:
+    """``--input``, as often as one likes."""
+    return click.option(
+        "-i",
+        "--input",
+        "given",
+        multiple=True,
+        metavar="K=V|@FILE",
+        help="A value of the input, or a JSON file (@- is stdin). Repeatable.",
+    )(command)
+
+
 @click.command(
     "run",
     cls=EngineCommand,
@@ -35,49 +86,27 @@ def _milliseconds(_ctx: click.Context, _param: click.Parameter, value: str | Non
         "task-engine run hello.yaml --input name=Ada",
         "task-engine run etl.yaml --input @input.json --db etl.db",
         "task-engine run etl.yaml --resume --db etl.db",
+        "task-engine run --resume 9K3F",
         "task-engine run etl.yaml --no-watch -o json > execution.json",
     ),
 )
-@click.argument("file")
-@click.option(
-    "-i",
-    "--input",
-    "given",
-    multiple=True,
-    metavar="K=V|@FILE",
-    help="A value of the input, or a JSON file (@- is stdin). Repeatable.",
-)
+@click.argument("file", required=False, default="", metavar="FILE")
+@input_option
 @click.option(
     "--resume",
     is_flag=False,
     flag_value=NEWEST,
     metavar="[ID]",
-    help="Start nothing; go on with this execution, or with the newest unfinished one of the workflow.",
+    help="Start nothing; go on with this execution, or with the newest unfinished one. FILE may be left out.",
 )
-@click.option(
-    "--watch/--no-watch",
-    "is_watched",
-    default=True,
-    show_default=True,
-    help="Show progress on stderr: live on a terminal, lines in a pipe.",
-)
-@click.option("--timeout", metavar="DURATION", callback=_milliseconds, help="Stop after so long (30s, 10m); --resume goes on.")
-@click.option(
-    "--grace",
-    metavar="DURATION",
-    default="5s",
-    show_default=True,
-    callback=_milliseconds,
-    help="How long a stop lets running attempts finish before they are given back.",
-)
-@by_option
-@database_option
-@output_option("table", "json", "yaml", "name", text="table: the output; json, yaml: the execution; name: its id.")
+@click.option("--draft", "is_draft", is_flag=True, help="Keep a changed document as the next version, whatever version it names.")
+@run_options
 def run(
     *,
     file: str,
     given: tuple[str, ...],
     resume: str | None,
+    is_draft: bool,
     is_watched: bool,
     timeout: int | None,
     grace: int,
@@ -89,23 +118,33 @@ def run(
 
     Everything is recorded in the database: after a crash, a reboot or Ctrl-C, --resume goes on where it stopped.
     """
-    from taskengine.cli.perform import Order
-
-    workflow = _checked(file, output=output)
     if resume is not None and given:
         raise click.UsageError("--resume goes on with the input it was started with; leave --input out.")
+    if not file and resume is None:
+        raise click.UsageError("Missing argument 'FILE'. Name a workflow document, or --resume ID to go on with an execution.")
     from taskengine.cli.database import must_exist, prepare
-    from taskengine.cli.inputs import read_inputs
+    from taskengine.cli.perform import Order
 
-    params = {} if resume is not None else read_inputs(given, workflow.input_schema)
+    stored: StoredWorkflow | None = None
+    params: dict[str, Json] = {}
+    if file:
+        workflow = _checked(file, output=output)
+    else:
+        from taskengine.app.library import workflow_of
+
+        resume, stored = _kept(resume or NEWEST, database=database)
+        workflow = workflow_of(stored)
     if resume is None:
+        from taskengine.cli.inputs import read_inputs
+
+        params = read_inputs(given, workflow.input_schema)
         prepare(database)
     else:
         must_exist(database)
-    _finish(
+    finish(
         Order(
             file=file,
-            folder=str(Path(file).absolute().parent),
+            folder=stored.source if stored is not None else str(Path(file).absolute().parent),
             workflow=workflow,
             database=database,
             params=params,
@@ -114,6 +153,79 @@ def run(
             timeout_ms=timeout,
             grace_ms=grace,
             by=by,
+            is_draft=is_draft,
+        ),
+        output=output,
+    )
+
+
+def _kept(resume: str, *, database: Database) -> tuple[str, StoredWorkflow]:
+    """The execution to go on with, and the version that it runs, from the database alone."""
+    from taskengine.cli.looking import looked_at
+    from taskengine.errors import NotFoundError
+
+    async def look_at(inspector: Inspector) -> tuple[str, StoredWorkflow]:
+        if resume == NEWEST:
+            found = await inspector.unfinished("")
+            if not found:
+                what = f"no execution is unfinished in {database.path}"
+                raise NotFoundError("nothing_to_resume", what, hint=f"start one: {database.command('run FILE')}")
+            summary = found[0]
+        else:
+            summary = await inspector.find(resume)
+        return summary.execution_id, await inspector.stored(summary)
+
+    return looked_at(database, look_at)
+
+
+@click.command(
+    "execute",
+    cls=EngineCommand,
+    examples=(
+        "task-engine workflow execute hello --input name=Ada",
+        "task-engine workflow execute wf_01M7XZ --version 2 --priority 9",
+    ),
+)
+@click.argument("workflow", metavar="WORKFLOW", shell_complete=workflow_names)
+@input_option
+@click.option("--version", "label", default="", metavar="VERSION", help="This version instead of the latest.")
+@click.option("--priority", type=click.IntRange(0, 9), help="0 to 9, 9 first; instead of the document's.")
+@run_options
+def execute(
+    *,
+    workflow: str,
+    given: tuple[str, ...],
+    label: str,
+    priority: int | None,
+    is_watched: bool,
+    timeout: int | None,
+    grace: int,
+    by: str,
+    database: Database,
+    output: str,
+) -> None:
+    """Run a workflow that the database keeps, here and now, and follow it to its end."""
+    from taskengine.app.library import workflow_of
+    from taskengine.cli.inputs import read_inputs
+    from taskengine.cli.looking import looked_at
+    from taskengine.cli.perform import Order
+
+    stored = looked_at(database, lambda inspector: inspector.library.find(workflow, label))
+    known = workflow_of(stored)
+    finish(
+        Order(
+            file="",
+            folder=stored.source,
+            workflow=known,
+            stored=stored,
+            database=database,
+            params=read_inputs(given, known.input_schema),
+            resume="",
+            is_watched=is_watched,
+            timeout_ms=timeout,
+            grace_ms=grace,
+            by=by,
+            priority=priority,
         ),
         output=output,
     )
@@ -136,7 +248,8 @@ def _checked(file: str, *, output: str) -> Workflow:
     return checked.workflow
 
 
-def _finish(order: Order, *, output: str) -> None:
+def finish(order: Order, *, output: str) -> None:
+    """Perform the order, say how it ended, and end the command with that."""
     from taskengine.cli.ending import exit_of, show_ending
     from taskengine.cli.errors import silence
     from taskengine.cli.loop import in_fast_loop, log_to_stderr

@@ -10,15 +10,26 @@ import msgspec
 
 from taskengine.app.inspect import Whole
 from taskengine.cli.command import Database
+from taskengine.cli.language import say
 from taskengine.cli.rows import Row, counted, progress, rounded, rows
 from taskengine.cli.terminal import Look, cells, look, table, width_of
 from taskengine.define.phrase import visible
 from taskengine.model.duration import parse_instant
 from taskengine.model.value import Instant
 from taskengine.wire.event import WireEvent
-from taskengine.wire.execution import WireExecution, WireTaskDetail
+from taskengine.wire.execution import WireExecution, WireTask, WireTaskDetail
+from taskengine.wire.workflow import WireWorkflow
 
-__all__ = ["event_lines", "execution_lines", "executions_table", "task_lines"]
+__all__ = [
+    "event_lines",
+    "execution_lines",
+    "executions_table",
+    "history_table",
+    "task_lines",
+    "tasks_table",
+    "workflow_lines",
+    "workflows_table",
+]
 
 _TASKS_SHOWN: Final = 40  # on a terminal; --all shows every one
 _EVERYTHING: Final = 1 << 60
@@ -47,6 +58,61 @@ def executions_table(executions: Sequence[WireExecution], *, now: Instant) -> li
     return table(heads, lines, right=frozenset({4, 6}))
 
 
+def history_table(executions: Sequence[WireExecution]) -> list[str]:
+    """A line for each execution of one workflow, with what ended it."""
+    if not executions:
+        return []
+    style = look(sys.stdout)
+    has_errors = any(isinstance(one.error_code, str) for one in executions)
+    lines = [
+        [
+            one.id,
+            one.workflow_version,
+            style.status(one.status) + (f" ({one.outcome})" if one.outcome else ""),
+            one.started_at or "",
+            one.duration or "",
+            *([_error_of(one)] if has_errors else []),
+        ]
+        for one in executions
+    ]
+    heads = ["ID", "VERSION", "STATUS", "STARTED", "DURATION", *(["ERROR"] if has_errors else [])]
+    return _fitted(heads, lines, right=frozenset({4})) if has_errors else table(heads, lines, right=frozenset({4}))
+
+
+def _error_of(one: WireExecution) -> str:
+    return f"{one.error_code}: {visible(str(one.error_message or ''))}".rstrip(": ") if isinstance(one.error_code, str) else ""
+
+
+def tasks_table(tasks: Sequence[WireTask]) -> list[str]:
+    """A line for each task, as data: nothing is folded."""
+    if not tasks:
+        return []
+    style = look(sys.stdout)
+    lines = [
+        [
+            visible(one.path),
+            one.type,
+            style.status(one.status) + (f" ({one.outcome})" if one.outcome else ""),
+            str(one.attempt or ""),
+            one.started_at or "",
+            one.duration or "",
+            f"{one.error_code}: {visible(one.error_msg or '')}".rstrip(": ") if one.error_code else "",
+        ]
+        for one in tasks
+    ]
+    return _fitted(["PATH", "TYPE", "STATUS", "ATTEMPT", "STARTED", "DURATION", "ERROR"], lines, right=frozenset({3, 5}))
+
+
+def _fitted(heads: list[str], lines: list[list[str]], *, right: frozenset[int]) -> list[str]:
+    """A table whose last column is cut to the terminal's width; nothing is cut where there is none."""
+    room = width_of(sys.stdout)
+    if room and lines:
+        style = look(sys.stdout)
+        fixed = max(cells(line) for line in table(heads[:-1], [line[:-1] for line in lines], right=right)) + 2
+        lines = [[*line[:-1], style.crop(line[-1], max(10, room - fixed))] for line in lines]
+    return table(heads, lines, right=right)
+
+
 def execution_lines(whole: Whole, *, database: Database, is_all: bool) -> list[str]:
     """The header, the progress, and a line for each task."""
     style, view, state = look(sys.stdout), whole.view, whole.state
@@ -58,11 +124,11 @@ def execution_lines(whole: Whole, *, database: Database, is_all: bool) -> list[s
     elif state.started_at is not None:
         times.append(f"for {rounded(max(0, whole.now - state.started_at))}")
     lines.append(", ".join(times))
-    lines.append(f"Progress: {progress(state)}  {counted(state)}" if state.plan.size else "Progress: no tasks")
+    lines.append(f"{say('Progress')}: {progress(state)}  {counted(state)}" if state.plan.size else say("Progress: no tasks"))
     if isinstance(view.error_code, str):
         lines.append(f"Error: {view.error_code}: {visible(str(view.error_message or ''))}".rstrip(": "))
     if not whole.is_attended:
-        lines.append(f"No process runs it: {database.command(f'run FILE --resume {view.id}')} goes on with it")
+        lines.append(say("No process runs it; to go on with it: {command}", command=database.command(f"run --resume {view.id}")))
     room = _EVERYTHING if is_all or not style.is_terminal else _TASKS_SHOWN
     shown, is_folded = rows(state, past=whole.past, now=whole.now, room=room)
     lines += ["", *_task_table(shown, style=style)] if shown else []
@@ -89,11 +155,7 @@ def _task_table(shown: list[Row], *, style: Look) -> list[str]:
     if not has_names:
         heads, lines = _without(heads, lines, column=1)
     right = frozenset(index for index, head in enumerate(heads) if head in {"ATTEMPT", "DURATION"})
-    room = width_of(sys.stdout)
-    if room:
-        fixed = max(cells(line) for line in table(heads[:-1], [line[:-1] for line in lines], right=right)) + 2
-        lines = [[*line[:-1], style.crop(line[-1], max(10, room - fixed))] for line in lines]
-    return table(heads, lines, right=right)
+    return _fitted(heads, lines, right=right)
 
 
 def _without(heads: list[str], lines: list[list[str]], *, column: int) -> tuple[list[str], list[list[str]]]:
@@ -164,3 +226,48 @@ def _when(at: str | None, *, now: Instant, style: Look) -> str:
         if age_ms >= size_ms:
             return f"{age_ms // size_ms}{unit} ago"
     return "just now"
+
+
+def workflows_table(workflows: Sequence[WireWorkflow]) -> list[str]:
+    """A line for each workflow."""
+    if not workflows:
+        return []
+    lines = [
+        (
+            one.id,
+            visible(one.name),
+            one.version,
+            str(one.task_count),
+            one.created_at,
+            str(one.execution_count),
+            one.last_execution_status or "",
+        )
+        for one in workflows
+    ]
+    return table(("ID", "NAME", "VERSION", "TASKS", "CREATED", "RUNS", "LAST"), lines, right=frozenset({3, 5}))
+
+
+def workflow_lines(one: WireWorkflow) -> list[str]:
+    """One workflow: what it is, its steps, what became of its executions."""
+    style = look(sys.stdout)
+    rate = "" if not isinstance(one.success_rate, float) else f", {one.success_rate:.0%} completed"
+    last = f", the last {one.last_execution_status} at {one.last_executed_at}" if one.last_executed_at else ""
+    facts = [
+        ("workflow", f"{visible(one.name)}  {one.version}  {one.id}"),
+        ("about", visible(one.description)),
+        ("owner", visible(one.owner_id or "")),
+        ("tags", visible(", ".join(one.tags))),
+        ("created", one.created_at),
+        ("functions", f"looked for in {visible(one.source)}" if one.source else ""),
+        ("runs", f"{one.execution_count:,}{rate}{last}"),
+        ("input", ", ".join(one.definition.get("input", {}).get("properties", {}))),
+    ]
+    lines = [f"{style.styled(f'{name:<9}', 'dim')} {value}" for name, value in facts if value]
+    steps = [
+        [visible(step["id"]), visible(step.get("name", "")), step["type"], visible(", ".join(step.get("depends_on", ())))]
+        for step in one.definition["steps"]
+    ]
+    heads = ["STEP", "NAME", "TYPE", "AFTER"]
+    if not any(step[1] for step in steps):
+        heads, steps = _without(heads, steps, column=1)
+    return [*lines, "", *_fitted(heads, steps, right=frozenset())]

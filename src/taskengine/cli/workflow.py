@@ -17,8 +17,16 @@ __all__ = ["check", "workflow"]
 
 workflow = LazyGroup(
     "workflow",
-    help="Check workflow documents.",
-    lazy={"check": ("taskengine.cli.workflow:check", "Say what is wrong with documents, and where.")},
+    help="Check, keep, show and run workflows. A WORKFLOW is a name or an id; the beginning will do where it is the only one.",
+    lazy={
+        "check": ("taskengine.cli.workflow:check", "Say what is wrong with documents, and where."),
+        "upload": ("taskengine.cli.library:upload", "Keep documents in the database."),
+        "list": ("taskengine.cli.library:list_", "The workflows that the database keeps."),
+        "show": ("taskengine.cli.library:show", "One workflow, its steps and its executions."),
+        "execute": ("taskengine.cli.run:execute", "Run a kept workflow here and now."),
+        "versions": ("taskengine.cli.library:versions", "Every version of a workflow."),
+        "export": ("taskengine.cli.library:export", "Print a kept workflow as a document."),
+    },
 )
 
 
