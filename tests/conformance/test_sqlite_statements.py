@@ -37,8 +37,10 @@ CHOSEN: dict[str, list[tuple[str, str]]] = {
     "PENDING": [("inbox", "inbox_pending (message_id>?)"), ("execution", "PRIMARY KEY")],
     "READ_WORKFLOW": [("workflow", "(name=? AND version=?)")],
     "VERSIONS": [("workflow", "(name=?)")],
+    "WHOLE_VERSIONS": [("workflow", "(name=?)")],
     "NAME_OF_WORKFLOW": [("workflow", "(name=?)"), ("workflow", "workflow_id (workflow_id=?)")],
     "EVENTS": [("event", "event_seq (execution_id=? AND seq>?)")],
+    "LOGS": [("log", "log_execution (execution_id=? AND rowid>?)")],
     "TASKS": [("task", "task_execution (execution_id=?)")],
 }
 # Lists for people are read along an index, in its order, until the page is full.
@@ -69,7 +71,7 @@ async def test_a_hot_statement_goes_by_its_index(tmp_path: Path, name: str) -> N
     details = await plan(tmp_path, getattr(sql, name))
     for table, index in CHOSEN[name]:
         assert any(detail.startswith(f"SEARCH {table} USING") and index in detail for detail in details), details
-    slow = re.compile(r"SCAN (execution|event|task|snapshot|mark|inbox|workflow|node)\b|.*TEMP B-TREE")
+    slow = re.compile(r"SCAN (execution|event|task|log|snapshot|mark|inbox|workflow|node)\b|.*TEMP B-TREE")
     assert not [detail for detail in details if slow.match(detail)], details
 
 

@@ -23,6 +23,7 @@ from taskengine.ports.store import (
     ExecutionFilter,
     Head,
     InboxAnswer,
+    LogLine,
     Message,
     Store,
     Stored,
@@ -65,6 +66,7 @@ class MemoryDatabase:
     workflows: dict[str, dict[str, StoredWorkflow]] = field(default_factory=dict[str, dict[str, StoredWorkflow]])
     nodes: set[str] = field(default_factory=set[str])
     locked: set[str] = field(default_factory=set[str])
+    logs: list[LogLine] = field(default_factory=list[LogLine])
     writes: int = 0
 
 
@@ -329,6 +331,16 @@ class MemoryStore(Store):
     async def tasks(self, execution_id: str) -> list[TaskRow]:
         stream = self._read().streams.get(execution_id)
         return list(stream.tasks) if stream else []
+
+    # ── logs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def write_logs(self, lines: Sequence[LogLine]) -> None:
+        kept = self._write().logs
+        kept.extend(msgspec.structs.replace(line, log_id=number) for number, line in enumerate(lines, len(kept) + 1))
+
+    async def logs(self, execution_id: str, *, task: int | None, after: int, limit: int) -> list[LogLine]:
+        of_it = (line for line in self._read().logs[after:] if line.execution_id == execution_id and task in {None, line.task})
+        return list(islice(of_it, limit))
 
 
 def _is_expected(stream: Stream | None, append: Append) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from taskengine.model.command import AttemptEnd
-from taskengine.model.value import Raw
+from taskengine.model.value import Json, Raw
 from taskengine.model.workflow import Step
 
 __all__ = ["Attempt", "Executor", "Stop"]
@@ -52,7 +52,7 @@ class Attempt(Protocol):
 
     @property
     def input(self) -> Raw:
-        """The rendered input, JSON."""
+        """The rendered input, JSON, with the values of secrets in it: for the work alone."""
         ...
 
     @property
@@ -67,6 +67,30 @@ class Attempt(Protocol):
 
     def upstream(self, step_id: str) -> Raw | None:
         """The output of a step that this one depends on; ``None`` when there is no such dependency."""
+        ...
+
+    @property
+    def last_progress(self) -> Json:
+        """The ``data`` that this task reported last, by an earlier attempt; ``None`` when there is none."""
+        ...
+
+    def beat(self) -> None:
+        """The work is alive: the step's ``heartbeat`` begins anew, and earlier losses of the task count no more."""
+        ...
+
+    def progress(self, fraction: float | None, *, message: str = "", data: Json = None) -> None:
+        """How far the work is, 0 to 1 (``None``: nobody knows). Written down at most once in a while, the latest one wins.
+
+        A sign of life like ``beat``. ``ValueError``: not between 0 and 1; ``TypeError``: data that JSON cannot hold.
+        """
+        ...
+
+    def log(self, message: str, *, level: str = "info", source: str = "engine") -> None:
+        """Add a line to the task's log: soon written, not durable with anything, cut when long, dropped beyond the caps."""
+        ...
+
+    def redact(self, text: str) -> None:
+        """From now on this text is a secret of the attempt: it is taken out of what it gives, how it fails, and what it logs."""
         ...
 
     def on_stop(self, stop: Stop) -> None:

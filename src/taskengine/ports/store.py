@@ -27,6 +27,8 @@ __all__ = [
     "Inbox",
     "InboxAnswer",
     "Journal",
+    "LogLine",
+    "Logs",
     "Mark",
     "Message",
     "Ownership",
@@ -320,7 +322,32 @@ class Views(Protocol):
         ...
 
 
-class Store(Journal, Ownership, Inbox, Catalog, Views, Protocol):
+class LogLine(_Row, frozen=True):
+    """One line that the work of an attempt left. ``log_id`` is the store's: 0 before it is written, rising afterwards."""
+
+    execution_id: str
+    task: int
+    attempt: int
+    at: Instant
+    level: str  # debug, info, warning, error
+    source: str  # who said it: stdout, stderr, a logger's name, the engine
+    message: str
+    log_id: int = 0
+
+
+class Logs(Protocol):
+    """Lines beside the journal, in batches of their own: never in the way of a commit, and not durable with one."""
+
+    async def write_logs(self, lines: Sequence[LogLine]) -> None:
+        """Keep lines in this order. All of them or none."""
+        ...
+
+    async def logs(self, execution_id: str, *, task: int | None, after: int, limit: int) -> list[LogLine]:
+        """Lines of an execution (of one task when given) with a ``log_id`` above ``after``, in order."""
+        ...
+
+
+class Store(Journal, Ownership, Inbox, Catalog, Views, Logs, Protocol):
     """All of it over one database."""
 
     async def open(self) -> None:

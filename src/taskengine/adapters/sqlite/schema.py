@@ -17,7 +17,7 @@ from taskengine.errors import StorageError
 __all__ = ["APPLICATION_ID", "VERSION", "identify", "migrate", "migrations"]
 
 APPLICATION_ID: Final = 0x7461_736B  # "task" in ASCII
-VERSION: Final = 1  # of the last migration
+VERSION: Final = 2  # of the last migration
 _FILE_NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from taskengine.ports.store import Summary, TaskRow
+from taskengine.ports.store import LogLine, Summary, TaskRow
 
 __all__ = ["MultiRow"]
 
@@ -171,6 +171,14 @@ def one_of(column: str, count: int) -> str:
 
 EVENTS: Final = "SELECT seq, body FROM event WHERE execution_id = ? AND seq > ? ORDER BY seq LIMIT ?"
 TASKS: Final = f"SELECT {', '.join(TaskRow.__struct_fields__)} FROM task WHERE execution_id = ? ORDER BY task_row_id"
+
+# ── logs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_LOG: Final = LogLine.__struct_fields__[:-1]
+INSERT_LOGS: Final = MultiRow(f"INSERT INTO log ({', '.join(_LOG)})", width=len(_LOG))
+LOGS: Final = f"""
+SELECT {", ".join(_LOG)}, log_id FROM log
+WHERE execution_id = ?1 AND log_id > ?2 AND (?3 IS NULL OR task = ?3) ORDER BY log_id LIMIT ?4"""
 
 # ── for measurements ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

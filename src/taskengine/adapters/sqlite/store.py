@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from taskengine.adapters.sqlite import catalog, inbox, journal, ownership, views
+from taskengine.adapters.sqlite import catalog, inbox, journal, logs, ownership, views
 from taskengine.adapters.sqlite import statements as sql
 from taskengine.adapters.sqlite.connection import Connect, Connection, SqliteSettings, connect, prepare, transaction
 from taskengine.adapters.sqlite.files import Ballast, create, file_system_of, refuse_network, renew_log
@@ -26,6 +26,7 @@ from taskengine.ports.store import (
     ExecutionFilter,
     Head,
     InboxAnswer,
+    LogLine,
     Message,
     Store,
     Stored,
@@ -232,6 +233,14 @@ class SqliteStore(Store):
 
     async def tasks(self, execution_id: str) -> list[TaskRow]:
         return await self._reader.run(views.tasks, execution_id)
+
+    # ── logs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def write_logs(self, lines: Sequence[LogLine]) -> None:
+        await self._writer.run(logs.write_logs, lines)
+
+    async def logs(self, execution_id: str, *, task: int | None, after: int, limit: int) -> list[LogLine]:
+        return await self._reader.run(logs.logs, execution_id, task=task, after=after, limit=limit)
 
     # ── for measurements ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -16,6 +16,7 @@ from taskengine.testing.conformance.differential import DifferentialMachine
 from taskengine.testing.conformance.inbox import InboxContract
 from taskengine.testing.conformance.journal import JournalContract
 from taskengine.testing.conformance.lifecycle import LifecycleContract
+from taskengine.testing.conformance.logs import LogsContract
 from taskengine.testing.conformance.ownership import OwnershipContract
 from taskengine.testing.conformance.racing import RacingContract
 from taskengine.testing.conformance.samples import NewStore
@@ -25,6 +26,13 @@ __all__ = ["DifferentialMachine", "NewStore", "StoreConformance"]
 
 
 class StoreConformance(
-    JournalContract, RacingContract, OwnershipContract, InboxContract, CatalogContract, ViewsContract, LifecycleContract
+    JournalContract,
+    RacingContract,
+    OwnershipContract,
+    InboxContract,
+    CatalogContract,
+    ViewsContract,
+    LogsContract,
+    LifecycleContract,
 ):
     """Every promise of a ``Store``."""
