@@ -65,6 +65,7 @@ class Rules:
         "src/taskengine/client/",
         "src/taskengine/wire/",
         "src/taskengine/app/engine.py",  # the SDK's method names
+        "src/taskengine/define/builder.py",  # likewise: with_job_function
     )
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from taskengine.app.engine import Engine, Execution
+    from taskengine.define.builder import TaskBuilder, WorkflowBuilder
+    from taskengine.define.decorators import task, workflow
     from taskengine.model.workflow import Join, Limits, OnError, RetryPolicy, Step, Workflow
     from taskengine.ports.context import TaskContext
     from taskengine.runtime.settings import NodeSettings
@@ -20,9 +22,13 @@ __all__ = [
     "OnError",
     "RetryPolicy",
     "Step",
+    "TaskBuilder",
     "TaskContext",
     "Workflow",
+    "WorkflowBuilder",
     "__version__",
+    "task",
+    "workflow",
 ]
 
 _HOMES = {
@@ -34,8 +40,12 @@ _HOMES = {
     "OnError": "taskengine.model.workflow",
     "RetryPolicy": "taskengine.model.workflow",
     "Step": "taskengine.model.workflow",
+    "TaskBuilder": "taskengine.define.builder",
     "TaskContext": "taskengine.ports.context",
     "Workflow": "taskengine.model.workflow",
+    "WorkflowBuilder": "taskengine.define.builder",
+    "task": "taskengine.define.decorators",
+    "workflow": "taskengine.define.decorators",
 }
 
 

@@ -119,6 +119,7 @@ STEP: Final = Table(
         "id": Field("id", text),
         "type": Field("type", text),
         "name": Field("name", text),
+        "description": Field("description", text),
         "config": Field("config", mapping),
         "depends_on": Field("depends_on", texts),
         "when": Field("when", condition),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from importlib import import_module
 from typing import Any, Final
 
 import msgspec
@@ -65,6 +66,7 @@ class Step(Definition, frozen=True, kw_only=True):
     id: str
     type: str
     name: str = ""
+    description: str = ""
     config: dict[str, Any] = {}
     depends_on: tuple[str, ...] = ()
     when: str | None = None
@@ -97,6 +99,29 @@ class Workflow(Definition, frozen=True, kw_only=True):
     variables: dict[str, Any] = {}
     limits: Limits = Limits()
     steps: tuple[Step, ...] = ()
+
+    def to_ascii(self) -> str:
+        """The graph as text."""
+        return _drawing().to_ascii(self)
+
+    def to_mermaid(self) -> str:
+        """The graph in Mermaid's language."""
+        return _drawing().to_mermaid(self)
+
+    def to_svg(self) -> str:
+        """The graph as a picture."""
+        return _drawing().to_svg(self)
+
+    def _repr_html_(self) -> str:
+        return self.to_svg()
+
+    def _repr_svg_(self) -> str:
+        return self.to_svg()
+
+
+def _drawing() -> Any:
+    """What draws, found by name when something is drawn: it stands above the model, which knows none of it."""
+    return import_module("taskengine.define.diagram")
 
 
 # Steps that the kernel performs itself: they take no slot.

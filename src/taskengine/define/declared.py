@@ -1,0 +1,131 @@
+"""What a program declared: the workflow, and the functions that its steps name. What builders and decorators give to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol, runtime_checkable
+
+from taskengine.define.finding import Finding
+from taskengine.define.functions import Named
+from taskengine.errors import DefinitionError
+from taskengine.model.workflow import Step, Workflow
+
+__all__ = ["Declared", "Declares", "Drawn", "not_yet", "sound"]
+
+_SHOWN: Final = 8
+
+
+class Drawn:
+    """What prints itself: as a document, as text, as a picture. Notebooks show the picture."""
+
+    __slots__ = ()
+
+    def declared(self) -> Declared:
+        """The workflow and its functions: what the engine asks everything for that it deploys."""
+        raise NotImplementedError
+
+    def to_json(self) -> str:
+        """The document, as it is stored."""
+        from taskengine.define.canonical import to_document  # noqa: PLC0415 -- only who writes one needs it
+
+        return to_document(self.declared().workflow).decode()
+
+    def to_yaml(self) -> str:
+        """The document as YAML: reading it gives the same workflow."""
+        from taskengine.define.yaml_writer import to_yaml  # noqa: PLC0415 -- loads the YAML library
+
+        return to_yaml(self.declared().workflow)
+
+    def to_ascii(self) -> str:
+        """The graph as text."""
+        return self.declared().workflow.to_ascii()
+
+    def to_mermaid(self) -> str:
+        """The graph in Mermaid's language."""
+        return self.declared().workflow.to_mermaid()
+
+    def to_svg(self) -> str:
+        """The graph as a picture."""
+        return self.declared().workflow.to_svg()
+
+    def _repr_html_(self) -> str:
+        return self.to_svg()
+
+    def _repr_svg_(self) -> str:
+        return self.to_svg()
+
+    def __str__(self) -> str:
+        return self.to_ascii()
+
+
+class Declared(Drawn):
+    """A workflow that was built and checked. Immutable; equal when the workflows are."""
+
+    __slots__ = ("findings", "functions", "workflow")
+
+    def __init__(self, workflow: Workflow, functions: Named, *, findings: tuple[Finding, ...] = ()) -> None:
+        self.workflow = workflow
+        self.functions = functions
+        self.findings = findings  # warnings: an error is raised
+
+    def declared(self) -> Declared:
+        """Itself."""
+        return self
+
+    @property
+    def name(self) -> str:
+        """The workflow's name."""
+        return self.workflow.name
+
+    @property
+    def version(self) -> str:
+        """The workflow's version, empty for the next number."""
+        return self.workflow.version
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps in the order in which they were added."""
+        return self.workflow.steps
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Declared) and self.workflow == other.workflow
+
+    __hash__ = None  # type: ignore[assignment]  # a workflow holds dicts
+
+    def __repr__(self) -> str:
+        names = [step.id for step in self.workflow.steps[:_SHOWN]]
+        more = ", …" if len(self.workflow.steps) > _SHOWN else ""
+        return f"<workflow {self.workflow.name!r}: {', '.join(names)}{more}>"
+
+
+@runtime_checkable
+class Declares(Protocol):
+    """What the engine can deploy beside a plain ``Workflow``: a builder, what it built, a decorated function."""
+
+    def declared(self) -> Declared:
+        """The workflow and its functions. Raises ``DefinitionError``."""
+        ...
+
+
+def sound(workflow: Workflow, functions: dict[str, Callable[..., Any]]) -> Declared:
+    """The workflow if it can run; ``DefinitionError`` in the words of the first error, with all ``findings`` as a fact."""
+    from taskengine.define.checks import check  # noqa: PLC0415 -- declaring imports little, checking much
+
+    findings = check(workflow)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        raise _refusal(workflow, errors, findings=findings)
+    return Declared(workflow, functions, findings=findings)
+
+
+def _refusal(workflow: Workflow, errors: Iterable[Finding], *, findings: tuple[Finding, ...]) -> DefinitionError:
+    first, *others = errors
+    more = f" (and {len(others)} more)" if others else ""
+    message = f"workflow {workflow.name!r}: {first.path}: {first.message}{more}"
+    return DefinitionError(first.name, message, hint=first.hint, findings=findings)
+
+
+def not_yet(what: str, *, hint: str = "") -> DefinitionError:
+    """The error for a part of the language that this version does not run."""
+    message = f"{what} is part of the workflow language, but this version cannot run it yet"
+    return DefinitionError("not_in_this_version", message, hint=hint)
