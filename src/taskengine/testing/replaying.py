@@ -1,0 +1,229 @@
+"""Would the present code, and the present workflow, have written a recorded history? The first event that differs is named.
+
+Two questions. Does the history fold to the state that it folded to when it was recorded? And does the kernel, given what came from
+outside (starts, signals, controls, results, the passing of time), decide the same again, event by event? It performs nothing: no
+function is called, no clock is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Final, cast
+
+import msgspec
+
+from taskengine.errors import CommandRefusedError, TaskEngineError
+from taskengine.kernel import invariant
+from taskengine.kernel.advance import advance, fold
+from taskengine.kernel.decide import decide
+from taskengine.kernel.plan import compile_plan
+from taskengine.kernel.state import Execution
+from taskengine.model import command as cmd
+from taskengine.model import event as ev
+from taskengine.model.codec import encode_event
+from taskengine.model.workflow import Workflow
+from taskengine.testing.history import History
+from taskengine.testing.recording import Recording, final_state, read_recording, state_hash
+
+__all__ = ["ReplayError", "histories", "replay"]
+
+_SHOWN: Final = 300  # characters of an event
+_BROKEN: Final = (AssertionError, KeyError, IndexError, TypeError, ValueError)
+
+
+class ReplayError(AssertionError):
+    """The present code or workflow does not agree with a recorded history; ``seq`` is the first event that shows it."""
+
+    def __init__(self, message: str, *, seq: int) -> None:
+        super().__init__(message)
+        self.seq = seq
+
+
+def histories(folder: str | Path) -> list[Path]:
+    """The recorded histories in a folder, for ``pytest.mark.parametrize``. ``FileNotFoundError`` when there are none."""
+    found = sorted(Path(folder).rglob("*.jsonl"))
+    if not found:
+        raise FileNotFoundError(f"there is no recorded history (*.jsonl) in {folder}")
+    return found
+
+
+def replay(file: str | Path, workflow: Workflow | str | Path | None = None) -> History:
+    """Replay a file that ``History.record`` wrote, with this workflow or document (none: the one that was recorded).
+
+    Raises ``ReplayError`` naming the first event that would be refused or differ, and what reads the file and the workflow raises.
+    """
+    recording = read_recording(file)
+    present = _present(workflow, recording)
+    _fold_again(recording)
+    _decide_again(recording, present)
+    return History(recording.execution_id, workflow=present, events=recording.events)
+
+
+def _present(workflow: Workflow | str | Path | None, recording: Recording) -> Workflow:
+    if workflow is None:
+        return recording.workflow
+    if isinstance(workflow, str | Path):
+        from taskengine.testing.virtual.engine import read_document
+
+        workflow, _ = read_document(workflow)
+    return msgspec.structs.replace(workflow, version=recording.workflow.version)
+
+
+def _fold_again(recording: Recording) -> None:
+    """The history means what it meant."""
+    state = Execution(recording.execution_id, compile_plan(recording.workflow))
+    for seq, event in enumerate(recording.events, 1):
+        try:
+            fold(recording.execution_id, state.plan, (event,), state=state)
+            invariant.check(state)
+        except _BROKEN as error:
+            raise _differs(recording, seq, what=f"it cannot be folded any more: {error!r}") from error
+    final = final_state(state)
+    if state_hash(final) != recording.sha256:
+        seq = len(recording.events)
+        different = [f"{name}: {old} → {new}" for name, old, new in _differences(recording.final, final)]
+        raise _differs(recording, seq, what="it folds to another state than when it was recorded:\n  " + "\n  ".join(different))
+
+
+def _differences(old: Any, new: Any, *, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        known = cast("dict[str, Any]", old)
+        found = cast("dict[str, Any]", new)
+        for key in sorted(known.keys() | found.keys()):
+            yield from _differences(known.get(key), found.get(key), name=f"{name}.{key}".lstrip("."))
+    elif old != new:
+        yield name or "the hash", old, new
+
+
+def _decide_again(recording: Recording, workflow: Workflow) -> None:
+    """Let the kernel decide everything anew, from what came from outside."""
+    try:
+        state = Execution(recording.execution_id, compile_plan(workflow))
+    except TaskEngineError as error:
+        raise _differs(recording, 1, what=f"the workflow cannot be run any more: {error.message}") from error
+    events = recording.events
+    while state.seq < len(events):
+        following = events[state.seq :]
+        seq = state.seq + 1
+        try:
+            decided = _turn(state, following)
+        except TaskEngineError as error:
+            raise _differs(recording, seq, what=f"it would be refused: {error.message}") from error
+        except _BROKEN as error:
+            raise _differs(recording, seq, what=f"it has no place in the workflow any more: {error!r}") from error
+        if not decided:
+            raise _differs(recording, seq, what="nothing would happen there")
+        for offset, event in enumerate(decided):
+            if offset >= len(following):
+                raise _differs(recording, len(events), what=f"this would follow it: {_shown(event)}")
+            if event != following[offset]:
+                raise _differs(recording, seq + offset, what=f"instead there would be {_shown(event)}")
+
+
+def _turn(state: Execution, following: Sequence[ev.Event]) -> Sequence[ev.Event]:
+    """What the kernel writes down for whatever it was that caused the first of these events."""
+    first = following[0]
+    if _is_mapped(state, first):
+        # A mapping made the output from a result that no event holds: what is written is taken as it is.
+        fold(state.execution_id, state.plan, (first,), state=state)
+        return [first, *advance(state, cmd.Tick(at=first.at)).events]
+    causes = tuple(_causes(state, following))
+    for command in causes:
+        with suppress(CommandRefusedError):
+            decided = decide(state, command, first.at)
+            if list(decided) == list(following[: len(decided)]):
+                return advance(state, command).events
+    return advance(state, causes[0]).events
+
+
+def _is_mapped(state: Execution, event: ev.Event) -> bool:
+    """Whether an output mapping came between the result of a running attempt and this event."""
+    is_made = isinstance(event, ev.TaskCompleted) or (isinstance(event, ev.TaskFailed) and event.error.type == "ExpressionError")
+    number, attempt = _place(event)
+    if not is_made or state.plan.steps[number].output is None:
+        return False
+    live = state.live.get(number)
+    return live is not None and live.is_launched and live.attempt == attempt
+
+
+def _place(event: ev.Event) -> tuple[int, int]:
+    """The task and the attempt that an event is about; zeros for the execution's own."""
+    return getattr(event, "task", 0), getattr(event, "attempt", 0)
+
+
+def _causes(state: Execution, following: Sequence[ev.Event]) -> Iterator[cmd.Command]:
+    """The commands that may have caused the first of these events, the likeliest first."""
+    first, at = following[0], following[0].at
+    match first:
+        case ev.ExecutionStarted():
+            yield cmd.Start(
+                at=at,
+                workflow_id=first.workflow_id,
+                workflow_version=first.workflow_version,
+                seed=first.seed,
+                input=first.input,
+                variables=first.variables,
+                priority=first.priority,
+                business_key=first.business_key,
+                by=first.by,
+            )
+        case ev.SignalReceived():
+            yield cmd.Signal(at=at, name=first.name, data=first.data, by=first.by)
+        case ev.SubtreePaused():
+            yield cmd.Pause(at=at, path=first.path, by=first.by, reason=first.reason)
+        case ev.SubtreeResumed():
+            yield cmd.Resume(at=at, path=first.path, by=first.by, reason=first.reason)
+        case ev.SubtreeCancelled():
+            yield cmd.Cancel(at=at, path=first.path, by=first.by, reason=first.reason)
+        case ev.ExecutionTerminated():
+            yield cmd.Terminate(at=at, by=first.by, reason=first.reason)
+        case ev.ExecutionRetried():
+            yield cmd.Retry(at=at, path=first.path, by=first.by, reason=first.reason)
+        case _:
+            yield from _causes_at_a_task(state, following)
+            yield cmd.Tick(at=at)
+
+
+def _causes_at_a_task(state: Execution, following: Sequence[ev.Event]) -> Iterator[cmd.Command]:
+    first, at = following[0], following[0].at
+    number, attempt = _place(first)
+    path = state.plan.steps[number].path
+    match first:
+        case ev.TaskScheduled():
+            yield cmd.Admit(at=at, slots=not first.is_suspect, suspect_slots=first.is_suspect)
+        case ev.TaskRetryScheduled() if first.is_new_round:
+            yield cmd.Retry(at=at, path=path, by=first.by)
+        case ev.TaskFailed(attempt=0):  # an input that cannot be made is found when a slot is given
+            yield cmd.Admit(at=at, slots=1)
+        case ev.TaskRetryScheduled() | ev.TaskFailed() if first.error is not None:
+            yield cmd.Report(at=at, task=number, attempt=attempt, end=cmd.Failed(first.error))
+        case ev.TaskCompleted():
+            yield cmd.Report(at=at, task=number, attempt=attempt, end=cmd.Succeeded(first.output))
+        case ev.TaskAttemptLost():
+            lost = takewhile(lambda one: isinstance(one, ev.TaskAttemptLost | ev.TaskQuarantined) and one.at == at, following)
+            attempts = tuple((one.task, one.attempt) for one in lost if isinstance(one, ev.TaskAttemptLost))
+            yield cmd.Lost(at=at, attempts=attempts, is_counted=first.is_counted)
+        case ev.TaskCancelled() | ev.TimerCancelled():
+            by = next((one.by for one in following if isinstance(one, ev.TaskCancelled)), "")
+            yield cmd.Report(at=at, task=number, attempt=attempt, end=cmd.Abandoned())
+            yield cmd.Terminate(at=at, path=path, by=by)
+        case ev.TaskTimedOut(kind=ev.TimeoutKind.HEARTBEAT):
+            yield cmd.Silent(at=at, task=number, attempt=attempt)
+        case ev.TaskProgressReported():
+            yield cmd.Progress(at=at, task=number, attempt=attempt, progress=first.progress)
+        case _:
+            pass
+
+
+def _differs(recording: Recording, seq: int, *, what: str) -> ReplayError:
+    event = recording.events[seq - 1]
+    place = f"{recording.path}:{seq + 1}"  # the first line is no event
+    return ReplayError(f"{place}: event {seq} is {_shown(event)}\n{what}", seq=seq)
+
+
+def _shown(event: ev.Event) -> str:
+    text = encode_event(event).decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
