@@ -45,7 +45,14 @@ def having(parameter: str, *, but: frozenset[tuple[str, ...]] = frozenset()) -> 
 
 def arguments(words: tuple[str, ...], *, execution: str = "@latest") -> list[str]:
     """Something for each argument that the command requires."""
-    given = {"execution": execution, "name": "approved", "file": "hello.yaml", "files": "hello.yaml", "workflow": "hello"}
+    given = {
+        "execution": execution,
+        "name": "approved",
+        "file": "hello.yaml",
+        "files": "hello.yaml",
+        "workflow": "hello",
+        "target": f"{execution}/approval",
+    }
     return [given[one.name or ""] for one in LEAVES[words].params if isinstance(one, click.Argument)]
 
 
@@ -63,6 +70,7 @@ def test_the_tree_is_the_one_that_is_documented() -> None:
         "instance status",
         "instance history",
         "instance tasks",
+        "instance explain",
         "instance watch",
         "instance events",
         "instance pause",
@@ -71,6 +79,8 @@ def test_the_tree_is_the_one_that_is_documented() -> None:
         "instance terminate",
         "instance retry",
         "instance signal",
+        "task retry",
+        "task cancel",
         "version",
     ]
 

@@ -100,6 +100,10 @@ class Inspector:
         last = {one: decode_event(head.last_event) for one, head in heads.items() if head.last_event}
         return {one: event.error for one, event in last.items() if isinstance(event, ExecutionFailed)}
 
+    async def bodies(self, execution_id: str) -> list[bytes]:
+        """Every event of an execution as it is stored, in order."""
+        return await whole_history(self._store, execution_id)
+
     async def stored(self, summary: Summary) -> StoredWorkflow:
         """The version of its workflow that an execution runs."""
         return (await self._catalog.known(summary.workflow_id, summary.workflow_version)).stored

@@ -13,13 +13,17 @@ import click
 
 from taskengine.cli.command import Database, EngineCommand, by_option, database_option, output_option, verbosity
 from taskengine.cli.complete import execution_argument
+from taskengine.cli.language import say
 
 if TYPE_CHECKING:
     from taskengine.app.engine import Engine
+    from taskengine.kernel.state import Execution as State
     from taskengine.model.value import Json
 
-__all__ = ["cancel", "pause", "resume", "retry", "signal", "terminate"]
+__all__ = ["cancel", "give", "path_of", "pause", "resume", "retry", "signal", "terminate"]
 
+_LOOKS = 10
+_LOOK_EVERY_S = 0.1
 Act: TypeAlias = "Callable[[Engine, str], Awaitable[None]]"
 
 
@@ -30,7 +34,11 @@ def _control(name: str, *, done: str, text: str, examples: tuple[str, ...]) -> c
         async def perform(engine: Engine, execution_id: str) -> None:
             await getattr(engine, f"{name}_instance")(execution_id, path=path_of(task), by=by, reason=reason)
 
-        _give(execution, perform, database=database, output=output, done=f"{done} {path_of(task)}" if task else done)
+        told = f"{say(done)} {path_of(task)}" if task else say(done)
+        if name == "retry":
+            give(execution, perform, database=database, output=output, done=told, after=retried, waits=True)
+        else:
+            give(execution, perform, database=database, output=output, done=told)
 
     command: Any = act
     for option in (
@@ -43,6 +51,16 @@ def _control(name: str, *, done: str, text: str, examples: tuple[str, ...]) -> c
     ):
         command = option(command)
     return click.command(name, cls=EngineCommand, help=text, examples=examples)(command)
+
+
+def retried(state: State) -> str:
+    """What a new round has come to, a moment after it began."""
+    from taskengine.cli.rows import counted
+
+    if state.is_finished:
+        error = f": {state.error.type}: {state.error.message}".rstrip(": ") if state.error is not None else ""
+        return say("it has ended again already: {status}{error}", status=state.status.value, error=error)
+    return say("now: {counts}", counts=counted(state))
 
 
 def path_of(task: str) -> str:
@@ -77,7 +95,7 @@ terminate = _control(
 )
 retry = _control(
     "retry",
-    done="will try again",
+    done="has a new round",
     text="Try again what failed or was cancelled, with the recorded inputs; what was completed stays.",
     examples=("task-engine instance retry @failed", "task-engine instance retry @failed --task load"),
 )
@@ -105,7 +123,23 @@ def signal(*, execution: str, name: str, data: str, signal_id: str, by: str, dat
     async def perform(engine: Engine, execution_id: str) -> None:
         await engine.signal(execution_id, name, data=payload, by=by, signal_id=signal_id)
 
-    _give(execution, perform, database=database, output=output, done=f"has the signal {name}")
+    done = say("has the signal {name}", name=name)
+    give(execution, perform, database=database, output=output, done=done, after=lambda state: _heard(state, name))
+
+
+def _heard(state: State, name: str) -> str:
+    """What became of a signal that is in the history now; nothing where a step took it."""
+    from taskengine.model.status import Phase
+
+    if state.is_finished or not state.signals.get(name):
+        return ""
+    steps = [one.step for one in state.plan.steps if one.step.type == "wait" and state.phase[one.number] <= Phase.RETRYING]
+    names = [signal for step in steps if isinstance(signal := step.config.get("signal"), str)]
+    if name in names or any("{{" in signal for signal in names):
+        return say("no step waits for {name} just now: it is kept until one does", name=name)
+    there = ", ".join(dict.fromkeys(names)) or say("none")
+    told = "no open step of this workflow waits for {name}: it is kept all the same (they wait for: {there})"
+    return say(told, name=name, there=there)
 
 
 def _payload(data: str) -> Json:
@@ -127,8 +161,22 @@ def _payload(data: str) -> Json:
         raise DefinitionError("invalid_data", f"{data[1:]} cannot be read: {error.strerror}") from None
 
 
-def _give(execution: str, act: Act, *, database: Database, output: str, done: str) -> None:
-    """Find the execution, act, and show what came of it."""
+def give(
+    execution: str,
+    act: Act,
+    *,
+    database: Database,
+    output: str,
+    done: str,
+    after: Callable[[State], str] = lambda _: "",
+    waits: bool = False,
+) -> None:
+    """Find the execution, act, and show what came of it.
+
+    ``after``: what there is to say about the state then. ``waits``: give whoever runs it a moment, so that an end at once is seen.
+    """
+    import asyncio
+
     from taskengine.app.engine import Engine
     from taskengine.app.inspect import Inspector, execution_view
     from taskengine.cli.database import must_exist
@@ -139,20 +187,25 @@ def _give(execution: str, act: Act, *, database: Database, output: str, done: st
     path = must_exist(database)
     log_to_stderr(verbosity())
 
-    async def give() -> tuple[WireExecution, bool]:
+    async def perform() -> tuple[WireExecution, bool, str]:
         async with Engine(path, settings=NodeSettings(can_run=False)) as engine:
             inspector = Inspector(engine.store, engine.node.environment)
             execution_id = (await inspector.find(execution)).execution_id
             await act(engine, execution_id)
             summary, state = await inspector.state(execution_id)
             is_attended = await inspector.is_attended(summary, besides=engine.node.node_id)
-            return execution_view(summary, state), is_attended
+            for _ in range(_LOOKS if waits and is_attended else 0):
+                if state.is_finished:
+                    break
+                await asyncio.sleep(_LOOK_EVERY_S)
+                summary, state = await inspector.state(execution_id)
+            return execution_view(summary, state), is_attended, after(state)
 
-    view, is_attended = in_loop(give)
-    _show(view, database=database, output=output, done=done, is_attended=is_attended)
+    view, is_attended, remark = in_loop(perform)
+    _show(view, database=database, output=output, done=done, is_attended=is_attended, remark=remark)
 
 
-def _show(view: Any, *, database: Database, output: str, done: str, is_attended: bool) -> None:
+def _show(view: Any, *, database: Database, output: str, done: str, is_attended: bool, remark: str) -> None:
     from taskengine.cli.output import emit, note
     from taskengine.cli.terminal import look
     from taskengine.model.status import TERMINAL, Status
@@ -164,6 +217,8 @@ def _show(view: Any, *, database: Database, output: str, done: str, is_attended:
         click.echo(view.id)
     else:
         click.echo(f"{view.id} {done}")
+    if remark:
+        note(remark)
     if not is_attended and Status(view.status) not in TERMINAL | {Status.PAUSED}:
-        note(f"no process runs it: {database.command(f'run FILE --resume {view.id}')} goes on with it")
-    note(f"{style.styled('next:', 'hint')} {database.command(f'instance status {view.id}')}")
+        note(say("No process runs it; to go on with it: {command}", command=database.command(f"run --resume {view.id}")))
+    note(f"{style.styled(say('next:'), 'hint')} {database.command(f'instance status {view.id}')}")

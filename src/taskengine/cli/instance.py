@@ -20,6 +20,7 @@ instance = LazyGroup(
         "status": (f"{_LOOKING}:status", "One execution and its tasks; --task tells one task's story."),
         "history": (f"{_LOOKING}:history", "The executions of one workflow, with what ended them."),
         "tasks": (f"{_LOOKING}:tasks", "Every task of one execution."),
+        "explain": ("taskengine.cli.explaining:explain", "Why one execution is not further, and what moves it."),
         "watch": ("taskengine.cli.watching:watch", "Follow one execution to its end."),
         "events": (f"{_LOOKING}:events", "The history of one execution."),
         "pause": (f"{_CONTROL}:pause", "Start nothing new; what runs may finish."),

@@ -31,6 +31,7 @@ cli = LazyGroup(
         "run": ("taskengine.cli.run:run", "Run a workflow here and now, or go on with one."),
         "workflow": ("taskengine.cli.workflow:workflow", "Check, keep, show and run workflows."),
         "instance": ("taskengine.cli.instance:instance", "See and control executions."),
+        "task": ("taskengine.cli.task:task", "Try one task again, or stop it."),
         "version": ("taskengine.cli.version:version", "Say which version this is."),
     },
 )

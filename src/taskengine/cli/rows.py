@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from taskengine.app.follow import Past
+from taskengine.app.skips import skipped_because
 from taskengine.kernel.state import Execution
 from taskengine.kernel.story import why
 from taskengine.kernel.timing import Clock
@@ -75,6 +76,8 @@ def _note(state: Execution, number: int, *, now: Instant) -> str:
             return f"again in {rounded(max(0, due_at - state.own_time(now)))} after {error}"
         case Phase.PENDING | Phase.READY | Phase.WAITING | Phase.RETRYING if not state.is_finished:
             return why(state, state.plan.steps[number].path).removesuffix(" (join all_success)")
+        case Phase.SKIPPED:
+            return skipped_because(state, number)
         case _:
             return ""
 

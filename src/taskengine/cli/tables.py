@@ -12,7 +12,7 @@ from taskengine.app.inspect import Whole
 from taskengine.cli.command import Database
 from taskengine.cli.language import say
 from taskengine.cli.rows import Row, counted, progress, rounded, rows
-from taskengine.cli.terminal import Look, cells, look, table, width_of
+from taskengine.cli.terminal import Look, cells, look, table, width_of, wrapped
 from taskengine.define.phrase import visible
 from taskengine.model.duration import parse_instant
 from taskengine.model.value import Instant
@@ -24,6 +24,7 @@ __all__ = [
     "event_lines",
     "execution_lines",
     "executions_table",
+    "fitted",
     "history_table",
     "task_lines",
     "tasks_table",
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 _TASKS_SHOWN: Final = 40  # on a terminal; --all shows every one
+_DATA_LINES: Final = 6
+_INDENT: Final = "      "
 _EVERYTHING: Final = 1 << 60
 _AGES: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"))
 _encode: Final = msgspec.json.Encoder().encode
@@ -76,7 +79,7 @@ def history_table(executions: Sequence[WireExecution]) -> list[str]:
         for one in executions
     ]
     heads = ["ID", "VERSION", "STATUS", "STARTED", "DURATION", *(["ERROR"] if has_errors else [])]
-    return _fitted(heads, lines, right=frozenset({4})) if has_errors else table(heads, lines, right=frozenset({4}))
+    return fitted(heads, lines, right=frozenset({4})) if has_errors else table(heads, lines, right=frozenset({4}))
 
 
 def _error_of(one: WireExecution) -> str:
@@ -100,10 +103,10 @@ def tasks_table(tasks: Sequence[WireTask]) -> list[str]:
         ]
         for one in tasks
     ]
-    return _fitted(["PATH", "TYPE", "STATUS", "ATTEMPT", "STARTED", "DURATION", "ERROR"], lines, right=frozenset({3, 5}))
+    return fitted(["PATH", "TYPE", "STATUS", "ATTEMPT", "STARTED", "DURATION", "ERROR"], lines, right=frozenset({3, 5}))
 
 
-def _fitted(heads: list[str], lines: list[list[str]], *, right: frozenset[int]) -> list[str]:
+def fitted(heads: list[str], lines: list[list[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
     """A table whose last column is cut to the terminal's width; nothing is cut where there is none."""
     room = width_of(sys.stdout)
     if room and lines:
@@ -155,7 +158,7 @@ def _task_table(shown: list[Row], *, style: Look) -> list[str]:
     if not has_names:
         heads, lines = _without(heads, lines, column=1)
     right = frozenset(index for index, head in enumerate(heads) if head in {"ATTEMPT", "DURATION"})
-    return _fitted(heads, lines, right=right)
+    return fitted(heads, lines, right=right)
 
 
 def _without(heads: list[str], lines: list[list[str]], *, column: int) -> tuple[list[str], list[list[str]]]:
@@ -210,11 +213,24 @@ def event_lines(found: Sequence[WireEvent]) -> list[str]:
     heads = ["SEQ", "AT", "TYPE", "PATH", "ATTEMPT", "BY", "DATA"]
     right = frozenset({0, 4})
     room = width_of(sys.stdout)
-    if room:
-        fixed = max(cells(line) for line in table(heads[:-1], [line[:-1] for line in lines], right=right)) + 2
-        style = look(sys.stdout)
-        lines = [[*line[:-1], style.crop(line[-1], max(10, room - fixed))] for line in lines]
-    return table(heads, lines, right=right)
+    whole = table(heads, lines, right=right)
+    if not room or all(cells(line) <= room for line in whole):
+        return whole
+    # Too narrow for everything on one line: the data of an event stands below it.
+    style = look(sys.stdout)
+    head, *short = table(heads[:-1], [line[:-1] for line in lines], right=right)
+    return [
+        head,
+        *(line for event, data in zip(short, rest, strict=True) for line in (event, *_below(data, room=room, style=style))),
+    ]
+
+
+def _below(data: str, *, room: int, style: Look) -> list[str]:
+    """Data on lines of its own, indented, at most a few of them."""
+    lines = wrapped(visible(data), max(20, room - len(_INDENT)))
+    if len(lines) > _DATA_LINES:
+        lines = [*lines[:_DATA_LINES], f"({len(data):,} characters; -o json shows all of them)"]
+    return [_INDENT + style.styled(line, "dim") for line in lines]
 
 
 def _when(at: str | None, *, now: Instant, style: Look) -> str:
@@ -270,4 +286,4 @@ def workflow_lines(one: WireWorkflow) -> list[str]:
     heads = ["STEP", "NAME", "TYPE", "AFTER"]
     if not any(step[1] for step in steps):
         heads, steps = _without(heads, steps, column=1)
-    return [*lines, "", *_fitted(heads, steps, right=frozenset())]
+    return [*lines, "", *fitted(heads, steps)]

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final, NamedTuple, TextIO
 
-__all__ = ["Look", "cells", "look", "stderr_look", "table", "width_of"]
+__all__ = ["Look", "cells", "look", "stderr_look", "table", "width_of", "wrapped"]
 
 _MARKS: Final = {
     "completed": ("✔", "[ok]", "32"),
@@ -103,6 +103,26 @@ def cells(text: str) -> int:
     if text.isascii() and "\x1b" not in text:
         return len(text)
     return sum(_cell(character) for character in _CODE.sub("", text))
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """A plain text on lines of at most ``width`` columns, broken at spaces where there are some."""
+    lines: list[str] = []
+    while text:
+        kept, room, space = 0, width, 0
+        for character in text:
+            room -= _cell(character)
+            if room < 0:
+                break
+            kept += 1
+            if character == " ":
+                space = kept
+        if kept < len(text) and space > kept // 2:
+            kept = space
+        kept = max(1, kept)
+        lines.append(text[:kept].rstrip())
+        text = text[kept:].lstrip(" ")
+    return lines
 
 
 def _cell(character: str) -> int:

@@ -15,7 +15,7 @@ from taskengine.model.duration import format_duration
 from taskengine.model.value import Instant
 from taskengine.wire.instant import iso_instant
 
-__all__ = ["Progress", "WireExecution", "WireLine", "WireTask", "WireTaskDetail", "span"]
+__all__ = ["Progress", "WireExecution", "WireExplanation", "WireLine", "WireReason", "WireTask", "WireTaskDetail", "span"]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +94,31 @@ class WireTaskDetail(msgspec.Struct, frozen=True, kw_only=True):
     output: Any  # JSON
     why: str
     story: list[WireLine]
+
+
+class WireReason(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one task is not further. ``kind`` is a word of a closed set, ``text`` says it to people."""
+
+    task_id: str
+    path: str
+    step_id: str
+    status: str
+    kind: str  # function_not_found, cancelling, paused, dependencies, suspect, slot, running, retry, stuck, signal, timer
+    text: str
+    until: str | None  # when time alone moves it
+    waits_for: list[str]  # steps that have not ended
+
+
+class WireExplanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an execution is where it is, who is there to go on with it, and what moves it."""
+
+    id: str
+    workflow_name: str
+    status: str
+    why: str
+    attended: str
+    reasons: list[WireReason]
+    next: list[str]
 
 
 def span(started_at: Instant | None, finished_at: Instant | None) -> tuple[str | None, str | None, str | None, int | None]:

@@ -1,0 +1,191 @@
+"""Why an execution is not further: answered by its state, with the kernel's own questions, and by who is there to go on with it.
+
+Reads only. What it says of a task is what admission would find; what it says of functions is what this process can find.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from typing import Final
+
+from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
+from taskengine.app.inspect import Inspector
+from taskengine.kernel.state import Execution
+from taskengine.kernel.story import why
+from taskengine.kernel.timing import Clock
+from taskengine.model.codec import decode_event
+from taskengine.model.event import SubtreePaused
+from taskengine.model.ids import task_id
+from taskengine.model.status import Phase, Status
+from taskengine.ports.store import Summary
+from taskengine.wire.execution import WireExplanation, WireReason
+from taskengine.wire.instant import iso_instant
+
+__all__ = ["explain"]
+
+_FUNCTIONS: Final = 100  # that are looked for; a workflow of many steps has few functions
+_ORDER: Final = (Phase.RUNNING, Phase.WAITING, Phase.RETRYING, Phase.READY, Phase.PENDING)
+
+
+async def explain(inspector: Inspector, word: str, *, database: str) -> WireExplanation:
+    """Why the execution that a person means is where it is. ``database``: what commands need to name it, such as `` --db FILE``."""
+    summary, state = await inspector.state((await inspector.find(word)).execution_id)
+    is_attended = state.is_finished or await inspector.is_attended(summary)
+    lacking = {} if state.is_finished else await _lacking(inspector, summary, state=state)
+    reasons = [] if state.is_finished else _reasons(state, lacking=lacking, is_attended=is_attended)
+    return WireExplanation(
+        id=state.execution_id,
+        workflow_name=state.plan.workflow.name,
+        status=state.status.value,
+        why=await _headline(inspector, summary, state=state),
+        attended=_attended(summary, state=state, is_attended=is_attended),
+        reasons=reasons,
+        next=_next(state, reasons, is_attended=is_attended, flag=database),
+    )
+
+
+async def _headline(inspector: Inspector, summary: Summary, *, state: Execution) -> str:
+    if state.error is not None:
+        return f"{why(state, '/')}: {state.error.type}: {state.error.message}".rstrip(": ")
+    if state.is_finished or state.is_cancelling:
+        return why(state, "/")
+    if state.is_paused:
+        return why(state, "/") + await _paused_by(inspector, summary, path="/")
+    counts = state.counts
+    told = [
+        f"{counts[phase]} {word}"
+        for phase, word in (
+            (Phase.RUNNING, "running"),
+            (Phase.WAITING, "waiting for a signal or a time"),
+            (Phase.RETRYING, "waiting for their next attempt"),
+            (Phase.READY, "ready"),
+            (Phase.PENDING, "waiting for others"),
+        )
+        if counts[phase]
+    ]
+    return f"tasks: {', '.join(told)}" if told else why(state, "/")
+
+
+async def _paused_by(inspector: Inspector, summary: Summary, *, path: str) -> str:
+    """Who paused it, and why, as the history has it."""
+    pauses = [
+        event
+        for body in await inspector.bodies(summary.execution_id)
+        if isinstance(event := decode_event(body), SubtreePaused) and event.path == path
+    ]
+    if not pauses:
+        return ""
+    last = pauses[-1]
+    return (f" by {last.by}" if last.by else "") + f" since {iso_instant(last.at)}" + (f": {last.reason}" if last.reason else "")
+
+
+def _attended(summary: Summary, *, state: Execution, is_attended: bool) -> str:
+    """Who is there to go on with it."""
+    if state.is_finished:
+        return ""
+    if is_attended:
+        return (
+            f"{summary.owner} runs it and is alive"
+            if summary.owner
+            else "nobody needs to own it now; a living process takes it up when it is due"
+        )
+    gone = f"its process is gone ({summary.owner})" if summary.owner else "nobody owns it"
+    due = f", and it was to go on at {iso_instant(summary.wake_at)}" if summary.wake_at is not None and not summary.owner else ""
+    return f"{gone}, and no living process uses this database{due}"
+
+
+async def _lacking(inspector: Inspector, summary: Summary, *, state: Execution) -> dict[int, str]:
+    """The open function steps whose function cannot be found here. Modules of the user are imported for it, as a run would."""
+    source = (await inspector.stored(summary)).source
+    executor = FunctionExecutor(FunctionRegistry())
+    known: dict[str, str] = {}
+    found: dict[int, str] = {}
+    with redirect_stdout(sys.stderr):  # what a module prints while it is imported is not our data
+        for number in range(1, len(state.plan.steps)):
+            step = state.plan.steps[number].step
+            name = step.config.get("function")
+            if step.type != "function" or state.phase[number] > Phase.RETRYING or not isinstance(name, str):
+                continue
+            if name not in known and len(known) < _FUNCTIONS:
+                # A plain name is registered by the program that runs it: it cannot be looked for from outside.
+                known[name] = executor.missing(step, source) if ":" in name else ""
+            if known.get(name):
+                found[number] = known[name]
+    return found
+
+
+def _reasons(state: Execution, *, lacking: dict[int, str], is_attended: bool) -> list[WireReason]:
+    """A reason for each open task, those that could move first."""
+    numbers = [number for number in range(1, len(state.plan.steps)) if state.phase[number] <= Phase.RETRYING]
+    numbers.sort(key=lambda number: (number not in lacking, _ORDER.index(Phase(state.phase[number])), number))
+    return [_reason(state, number, lacking=lacking.get(number, ""), is_attended=is_attended) for number in numbers]
+
+
+def _reason(state: Execution, number: int, *, lacking: str, is_attended: bool) -> WireReason:
+    step = state.plan.steps[number]
+    due_at = _due_at(state, number)
+    kind = "function_not_found" if lacking and state.phase[number] != Phase.RUNNING else _kind(state, number)
+    text = why(state, step.path).removesuffix(" (join all_success)")
+    if kind == "slot" and not is_attended:
+        text = "ready; nothing begins without a process"
+    return WireReason(
+        task_id=task_id(state.execution_id, number),
+        path=step.path,
+        step_id=step.id,
+        status=state.status_of(number).value,
+        kind=kind,
+        text=f"{lacking}; {text}" if kind == "function_not_found" else text,
+        until=None if due_at is None else iso_instant(due_at),
+        waits_for=[state.plan.steps[one].id for one in step.dependencies if state.phase[one] <= Phase.RETRYING],
+    )
+
+
+def _kind(state: Execution, number: int) -> str:
+    """The reason in one word. The order is that of ``kernel.story.why``."""
+    task, phase = state.live.get(number), Phase(state.phase[number])
+    if state.is_cancelling:
+        return "cancelling"
+    if phase is not Phase.RUNNING and (state.is_paused or state.is_held(number)):
+        return "paused"
+    match phase:
+        case Phase.PENDING:
+            return "dependencies"
+        case Phase.READY:
+            return "suspect" if number in state.suspects else "slot"
+        case Phase.RUNNING:
+            return "running"
+        case Phase.RETRYING:
+            return "retry"
+        case _ if task is not None and task.is_stuck:
+            return "stuck"
+        case _:
+            return "signal" if task is not None and task.signal else "timer"
+
+
+def _due_at(state: Execution, number: int) -> int | None:
+    """When time alone moves the task: its next attempt, or the end of its wait. Nothing while it is paused."""
+    if state.is_paused:
+        return None
+    due = [at for clock in (Clock.RETRY, Clock.WAIT) if (at := state.timers.due.get((number, clock))) is not None]
+    return min(due) + state.paused_ms if due else None
+
+
+def _next(state: Execution, reasons: list[WireReason], *, is_attended: bool, flag: str) -> list[str]:
+    """Commands that move it, the first one first."""
+    execution_id = state.execution_id
+    go_on = f"task-engine run --resume {execution_id}{flag}"
+    if state.status in {Status.FAILED, Status.CANCELLED}:
+        return [f"task-engine instance retry {execution_id}{flag} && {go_on}"]
+    if state.is_finished:
+        return []
+    commands = [f"task-engine instance resume {execution_id}{flag}"] if state.is_paused else []
+    for reason in reasons:
+        task = state.live.get(state.plan.by_path[reason.path])
+        if reason.kind == "signal" and task is not None:
+            commands.append(f"task-engine instance signal {execution_id} {task.signal}{flag}")
+        elif reason.kind == "stuck":
+            commands.append(f"task-engine task retry {reason.task_id}{flag}")
+        elif reason.kind == "paused" and not state.is_paused:
+            commands.append(f"task-engine instance resume {execution_id} --task {reason.step_id}{flag}")
+    return [*dict.fromkeys(commands), *([] if is_attended else [go_on])]
