@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from taskengine.testing.explorer import CrashError, Exploration, explore_crashes
     from taskengine.testing.history import History, HistoryError
     from taskengine.testing.recording import record
     from taskengine.testing.replaying import ReplayError, histories, replay
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Call",
     "Clock",
+    "CrashError",
     "Ended",
+    "Exploration",
     "History",
     "HistoryError",
     "MockedStep",
     "ReplayError",
     "VirtualEngine",
     "VirtualExecution",
+    "explore_crashes",
     "histories",
     "record",
     "replay",
@@ -34,13 +38,16 @@ __all__ = [
 _HOMES = {
     "Call": "virtual",
     "Clock": "virtual",
+    "CrashError": "explorer",
     "Ended": "virtual",
+    "Exploration": "explorer",
     "History": "history",
     "HistoryError": "history",
     "MockedStep": "virtual",
     "ReplayError": "replaying",
     "VirtualEngine": "virtual",
     "VirtualExecution": "virtual",
+    "explore_crashes": "explorer",
     "histories": "replaying",
     "record": "recording",
     "replay": "replaying",

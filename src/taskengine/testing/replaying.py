@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from taskengine.define.declared import Declares
 from taskengine.errors import CommandRefusedError, TaskEngineError
 from taskengine.kernel import invariant
 from taskengine.kernel.advance import advance, fold
@@ -25,6 +26,7 @@ from taskengine.model import command as cmd
 from taskengine.model import event as ev
 from taskengine.model.codec import encode_event
 from taskengine.model.workflow import Workflow
+from taskengine.testing.documents import workflow_of
 from taskengine.testing.history import History
 from taskengine.testing.recording import Recording, final_state, read_recording, state_hash
 
@@ -50,7 +52,7 @@ def histories(folder: str | Path) -> list[Path]:
     return found
 
 
-def replay(file: str | Path, workflow: Workflow | str | Path | None = None) -> History:
+def replay(file: str | Path, workflow: Workflow | Declares | str | Path | None = None) -> History:
     """Replay a file that ``History.record`` wrote, with this workflow or document (none: the one that was recorded).
 
     Raises ``ReplayError`` naming the first event that would be refused or differ, and what reads the file and the workflow raises.
@@ -62,14 +64,10 @@ def replay(file: str | Path, workflow: Workflow | str | Path | None = None) -> H
     return History(recording.execution_id, workflow=present, events=recording.events)
 
 
-def _present(workflow: Workflow | str | Path | None, recording: Recording) -> Workflow:
+def _present(workflow: Workflow | Declares | str | Path | None, recording: Recording) -> Workflow:
     if workflow is None:
         return recording.workflow
-    if isinstance(workflow, str | Path):
-        from taskengine.testing.virtual.engine import read_document
-
-        workflow, _ = read_document(workflow)
-    return msgspec.structs.replace(workflow, version=recording.workflow.version)
+    return msgspec.structs.replace(workflow_of(workflow), version=recording.workflow.version)
 
 
 def _fold_again(recording: Recording) -> None:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,8 +18,7 @@ import msgspec
 
 from taskengine.adapters.function.registry import Function
 from taskengine.app.engine import Engine
-from taskengine.define import load_file, render_findings
-from taskengine.errors import ConflictError, DefinitionError, NotFoundError
+from taskengine.errors import ConflictError, NotFoundError
 from taskengine.kernel.story import why
 from taskengine.model.status import Outcome, Phase, Status
 from taskengine.model.value import Json, TaskError
@@ -26,12 +26,13 @@ from taskengine.model.workflow import Step, Workflow
 from taskengine.ports.store import Store
 from taskengine.runtime.resident import Result
 from taskengine.runtime.settings import NodeSettings
+from taskengine.testing.documents import is_document, read_document
 from taskengine.testing.history import History, read_history
 from taskengine.testing.virtual.clock import Clock, VirtualEnvironment
 from taskengine.testing.virtual.loop import Pace, VirtualLoop
 from taskengine.testing.virtual.steps import MockedStep, Steps
 
-__all__ = ["SETTINGS", "Ended", "TestedEngine", "VirtualEngine", "VirtualExecution", "read_document"]
+__all__ = ["SETTINGS", "Ended", "TestedEngine", "VirtualEngine", "VirtualExecution"]
 
 T = TypeVar("T")
 
@@ -141,14 +142,16 @@ class VirtualEngine:
         settings: NodeSettings,
         starts_at: datetime,
         seed: int,
+        has_threads: bool = True,
     ) -> None:
         environment = VirtualEnvironment(loop, starts_at=starts_at, seed=seed)
         self.clock = Clock(environment)
         self._loop = loop
-        self._steps = Steps(now=lambda: self.clock.now, is_plain=self._is_plain)
+        self._steps = Steps(now=lambda: self.clock.now, is_plain=self._is_plain, is_staggered=not has_threads)
         self.engine = TestedEngine(
             store, functions=functions, settings=settings, environment=environment, around=self._steps.in_front_of
         )
+        self._has_threads = has_threads  # else plain functions run in the loop, one after the other, always in the same order
         self._calls = 0  # of the test, that have not ended and do not wait for an execution
         self._waiting: dict[asyncio.Future[Result], str] = {}
         loop.ask, loop.give_up = self._pace, self._give_up
@@ -166,23 +169,40 @@ class VirtualEngine:
         """The same for every step that calls this function."""
         return self._steps.function(name)
 
+    @property
+    def performed(self) -> Mapping[str, int]:
+        """How often the work of each step was done to its end here, whether or not its result was taken."""
+        return self._steps.performed
+
     def register(self, name: str, function: Callable[..., Any]) -> None:
         """Make a function known under a name."""
         self.engine.register(name, function)
 
     async def deploy(self, workflow: Any, *, source: str = "") -> Any:
         """Keep a workflow: whatever an engine takes, or the path of a document, whose functions may stand beside it."""
-        if _is_document(workflow):
+        if is_document(workflow):
             workflow, source = read_document(workflow)
         stored = await self.engine.deploy(workflow, source=source)
-        self._steps.know(msgspec.json.decode(stored.document, type=Workflow))
+        known = msgspec.json.decode(stored.document, type=Workflow)
+        self._steps.know(known)
+        if not self._has_threads:
+            for step in known.steps:
+                self._bring_into_loop(step, source)
         return stored
+
+    def _bring_into_loop(self, step: Step, source: str) -> None:
+        name = step.config.get("function")
+        if step.type == "function" and isinstance(name, str) and step.config.get("run_in") != "process":
+            with suppress(NotFoundError):  # mocked, or refused when it is started
+                function = self.engine.function(name, source)
+                if not function.is_async:
+                    self.engine.register(name, _in_loop(function.call))
 
     async def execute_workflow(
         self, workflow: Any, *, params: Mapping[str, Json] | None = None, source: str = "", **more: Any
     ) -> VirtualExecution:
         """Start an execution, as ``Engine.execute_workflow`` does. What can happen without time passing has happened then."""
-        if not isinstance(workflow, str) or _is_document(workflow):
+        if not isinstance(workflow, str) or is_document(workflow):
             workflow = await self.deploy(workflow, source=source)
         self._steps.must_fit()
         execution = await self.engine.execute_workflow(workflow, params=params, **more)
@@ -245,10 +265,13 @@ class VirtualEngine:
             return Pace.STAND
         if steps.outside:
             return Pace.REAL
-        return Pace.JUMP if self._calls or any(map(self._may_move, self.engine.node.residents)) else Pace.STUCK
+        known = {*self.engine.node.residents, *self._waiting.values()}
+        return Pace.JUMP if self._calls or any(map(self._may_move, known)) else Pace.STUCK
 
     def _may_move(self, execution_id: str) -> bool:
-        resident = self.engine.node.residents[execution_id]
+        resident = self.engine.node.residents.get(execution_id)
+        if resident is None:
+            return True  # parked, or on its way into memory: the store knows when it is due
         is_busy = resident.pending is not None or resident.unsettled or resident.running or resident.is_queued
         return bool(is_busy) or resident.state.wake_at is not None
 
@@ -289,6 +312,14 @@ class VirtualEngine:
             return False  # its attempt fails at once
 
 
+def _in_loop(call: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(call)
+    async def work(*args: Any, **kwargs: Any) -> Any:
+        return call(*args, **kwargs)
+
+    return work
+
+
 def _pass_on(task: asyncio.Task[Result], end: asyncio.Future[Result]) -> None:
     if task.cancelled() or end.done():
         return
@@ -297,15 +328,3 @@ def _pass_on(task: asyncio.Task[Result], end: asyncio.Future[Result]) -> None:
         end.set_exception(error)
     else:
         end.set_result(task.result())
-
-
-def _is_document(workflow: Any) -> bool:
-    return isinstance(workflow, Path) or (isinstance(workflow, str) and workflow.endswith((".yaml", ".yml", ".json")))
-
-
-def read_document(path: str | Path) -> tuple[Workflow, str]:
-    """The workflow in a file, and the folder where its functions are looked for. ``DefinitionError`` shows every finding."""
-    checked = load_file(path)
-    if checked.workflow is None:
-        raise DefinitionError("invalid_document", f"{path} cannot be run:\n{render_findings(checked, color=False)}")
-    return checked.workflow, str(Path(path).resolve().parent)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self, cast
@@ -17,7 +17,7 @@ import msgspec
 
 from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
 from taskengine.errors import ConflictError, NotFoundError
-from taskengine.model.command import Abandoned
+from taskengine.model.command import Abandoned, AttemptEnd, Succeeded
 from taskengine.model.value import decode
 from taskengine.model.workflow import CONTROL_STEPS, Step, Workflow
 from taskengine.ports.executor import Attempt, Executor
@@ -102,15 +102,17 @@ def _raising(error: BaseException | type[BaseException]) -> Callable[..., Any]:
 class Steps:
     """All that a test has said. ``now`` is the virtual clock, ``is_plain`` whether a step's function runs in a thread."""
 
-    def __init__(self, *, now: Callable[[], datetime], is_plain: Callable[[Step, str], bool]) -> None:
+    def __init__(self, *, now: Callable[[], datetime], is_plain: Callable[[Step, str], bool], is_staggered: bool) -> None:
         self._now = now
         self._is_plain = is_plain
+        self._is_staggered = is_staggered  # no two tasks begin their work at the same instant
         self._by_step: dict[str, MockedStep] = {}
         self._by_function: dict[str, MockedStep] = {}
         self._known: dict[str, Workflow] = {}
         self._registry = FunctionRegistry()
         self._mocks = FunctionExecutor(self._registry)
         self._numbers = 0
+        self.performed: Counter[str] = Counter()
         self.in_threads: set[object] = set()  # attempts at plain functions: time stands still
         self.outside: set[object] = set()  # attempts in child processes and the like: time goes at its real pace
 
@@ -157,26 +159,26 @@ class Steps:
 
     def begin(self, attempt: Attempt, inner: Executor | None) -> None:
         """Note the call, and perform it as was said."""
+        takes, call = timedelta(milliseconds=attempt.task if self._is_staggered else 0), None
         said = self.saying(attempt.step)
-        if said is None:
-            self._perform(attempt, inner, call=None)
-            return
-        given = cast("dict[str, Any]", decode(attempt.input))
-        said.calls.append(
-            Call(
-                step=attempt.step.id,
-                params=given,
-                attempt=attempt.number,
-                at=self._now(),
-                execution_id=attempt.execution_id,
-            )
-        )
-        takes, call = said.next_call()
+        if said is not None:
+            said.calls.append(self._call(attempt))
+            duration, call = said.next_call()
+            takes += duration
         if takes:
             timer = asyncio.get_running_loop().call_later(takes.total_seconds(), lambda: self._perform(attempt, inner, call=call))
             attempt.on_stop(lambda: _abandon(attempt, timer))
         else:
             self._perform(attempt, inner, call=call)
+
+    def _call(self, attempt: Attempt) -> Call:
+        return Call(
+            step=attempt.step.id,
+            params=cast("dict[str, Any]", decode(attempt.input)),
+            attempt=attempt.number,
+            at=self._now(),
+            execution_id=attempt.execution_id,
+        )
 
     def _perform(self, attempt: Attempt, inner: Executor | None, *, call: Callable[..., Any] | None) -> None:
         if call is not None:
@@ -187,13 +189,19 @@ class Steps:
                 attempt.step, type="function", config={"function": name, "params": attempt.step.config.get("params", {})}
             )
             place = self.in_threads if not self._registry.find(name).is_async else None
-            self._mocks.begin(_watched(attempt, place, step=step))
+            self._mocks.begin(self._watched(attempt, place, step=step))
             return
         assert inner is not None, "a step that nothing performs is refused before it begins"
         place = self.outside
         if attempt.step.type == "function" and attempt.step.config.get("run_in") != "process":
             place = self.in_threads if self._is_plain(attempt.step, attempt.source) else None
-        inner.begin(_watched(attempt, place, step=attempt.step))
+        inner.begin(self._watched(attempt, place, step=attempt.step))
+
+    def _watched(self, attempt: Attempt, place: set[object] | None, *, step: Step) -> Attempt:
+        return cast("Attempt", _Watched(attempt, place, step=step, succeeded=self._note))
+
+    def _note(self, step_id: str) -> None:
+        self.performed[step_id] += 1
 
 
 def _abandon(attempt: Attempt, timer: asyncio.TimerHandle) -> None:
@@ -212,24 +220,26 @@ def nearest(name: str, names: Iterable[str]) -> str:
 class _Watched:
     """An attempt that is noted in a place until its work has really stopped; all else is the attempt's own."""
 
-    def __init__(self, attempt: Attempt, place: set[object], *, step: Step) -> None:
+    def __init__(self, attempt: Attempt, place: set[object] | None, *, step: Step, succeeded: Callable[[str], None]) -> None:
         self._attempt = attempt
         self._place = place
+        self._succeeded = succeeded
         self.step = step
-        place.add(self)
+        if place is not None:
+            place.add(self)
+
+    def end(self, end: AttemptEnd) -> None:
+        if isinstance(end, Succeeded):
+            self._succeeded(self.step.id)
+        self._attempt.end(end)
 
     def free(self) -> None:
-        self._place.discard(self)
+        if self._place is not None:
+            self._place.discard(self)
         self._attempt.free()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._attempt, name)
-
-
-def _watched(attempt: Attempt, place: set[object] | None, *, step: Step) -> Attempt:
-    if place is None and step is attempt.step:
-        return attempt
-    return cast("Attempt", _Watched(attempt, set() if place is None else place, step=step))
 
 
 class _Front(Executor):
