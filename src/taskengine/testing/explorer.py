@@ -11,9 +11,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeAlias, cast
 
 import msgspec
@@ -109,20 +111,24 @@ def explore_crashes(
     that is not idempotent may wait for one after a crash. ``sqlite_in``: a folder, to explore on SQLite files there.
     Raises ``CrashError`` telling the first point at which anything differs.
     """
-    exploring = _Explorer(
-        workflow,
-        params=params,
-        functions=functions or {},
-        source=source,
-        reset=reset,
-        effects=effects,
-        once=frozenset(once),
-        signals=signals or {},
-        prepare=prepare,
-        may_wait_for_a_person=may_wait_for_a_person,
-        stores=_sqlite_stores(Path(sqlite_in)) if sqlite_in is not None else _memory_stores,
-    )
-    with ThreadPoolExecutor(1) as thread:  # the caller may have a running loop
+    with ExitStack() as used:
+        stores = _memory_stores
+        if sqlite_in is not None:
+            stores = _sqlite_stores(Path(used.enter_context(TemporaryDirectory(prefix="explored-", dir=sqlite_in))))
+        exploring = _Explorer(
+            workflow,
+            params=params,
+            functions=functions or {},
+            source=source,
+            reset=reset,
+            effects=effects,
+            once=frozenset(once),
+            signals=signals or {},
+            prepare=prepare,
+            may_wait_for_a_person=may_wait_for_a_person,
+            stores=stores,
+        )
+        thread = used.enter_context(ThreadPoolExecutor(1))  # the caller may have a running loop
         return thread.submit(exploring.explore).result()
 
 
@@ -165,7 +171,8 @@ class _Explorer:
 
     def explore(self) -> Exploration:
         plain = self._run(None)
-        assert plain.history is not None
+        assert plain.history is not None, "the undisturbed run was not crashed"
+        assert plain.commits, "it began in this store"
         points = [point for before in plain.commits for point in (before, msgspec.structs.replace(before, is_after=True))]
         if len(points) > MOST_POINTS:
             message = f"this run has {len(points)} points to crash at, {MOST_POINTS} are explored"
@@ -345,8 +352,7 @@ def _memory_stores() -> Callable[[], Store]:
 
 
 def _sqlite_stores(folder: Path) -> Callable[[], Callable[[], Store]]:
-    folder.mkdir(parents=True, exist_ok=True)
-    numbers = iter(range(1, 1_000_000))
+    numbers = count(1)
 
     def database() -> Callable[[], Store]:
         path = folder / f"run-{next(numbers)}.db"
