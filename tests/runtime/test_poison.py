@@ -139,7 +139,7 @@ async def test_a_workflow_that_cannot_run_does_not_become_the_latest_version(bro
 
 async def test_a_step_without_a_function_is_named() -> None:
     async with make() as engine:
-        with pytest.raises(NotFoundError, match="names no function"):
+        with pytest.raises(DefinitionError, match='needs the key "function"'):
             await engine.execute_workflow(Workflow(name="none", steps=(Step(id="a", type="function"),)))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,14 +17,19 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
+from taskengine.adapters.function.records import attach, detach
 from taskengine.adapters.lanes import ThreadLane
+from taskengine.adapters.secrets import EnvironmentSecrets
+from taskengine.app.executors import Executors
+from taskengine.define.declared import Declares, must_be_sound
 from taskengine.errors import ConflictError, LimitError, NotFoundError
 from taskengine.model import command as cmd
 from taskengine.model.ids import WORKFLOW
 from taskengine.model.value import Instant, Json, Raw, encode, is_deeper, raw
 from taskengine.model.workflow import Workflow
 from taskengine.ports.executor import Executor
-from taskengine.ports.store import ExecutionFilter, Store, StoredWorkflow, Summary
+from taskengine.ports.secrets import Secrets
+from taskengine.ports.store import ExecutionFilter, LogLine, Store, StoredWorkflow, Summary
 from taskengine.runtime.environment import Environment
 from taskengine.runtime.settings import NodeSettings
 
@@ -65,7 +71,9 @@ class Engine:
         functions: Mapping[str, Callable[..., Any]] | None = None,
         settings: NodeSettings | None = None,
         environment: Environment | None = None,
-        around: Callable[[Mapping[str, Executor]], Mapping[str, Executor]] = dict,
+        services: Mapping[str, Any] | None = None,
+        secrets: Secrets | None = None,
+        around: Callable[[Mapping[str, Executor]], Mapping[str, Executor]] = lambda executors: executors,
     ) -> None:
         self._around = around  # what stands in front of the executors: a test's mocked steps
         self._settings = settings if settings is not None else NodeSettings()
@@ -75,9 +83,14 @@ class Engine:
         for name, function in (functions or {}).items():
             self._registry.register(name, function)
         self._functions = FunctionExecutor(
-            self._registry, max_payload=self._settings.max_payload, max_nesting=self._settings.max_nesting
+            self._registry,
+            services=services,
+            max_payload=self._settings.max_payload,
+            max_nesting=self._settings.max_nesting,
         )
-        self._executors = {"function": self._functions}
+        self._executors = Executors({"function": lambda: self._functions})
+        self._secrets = secrets if secrets is not None else EnvironmentSecrets(os.environ)
+        self._checked: dict[int, Workflow] = {}  # those that were, held so that their numbers stay theirs
         self._parts: Parts | None = None
         self._sync: SyncEngine | None = None
 
@@ -90,8 +103,12 @@ class Engine:
         from taskengine.app.parts import Parts
 
         await self._store.open()
-        parts = Parts(self._store, self._environment, executors=self._around(self._executors), settings=self._settings)
+        parts = Parts(
+            self._store, self._environment, executors=self._around(self._executors), settings=self._settings, secrets=self._secrets
+        )
         await parts.services.start()
+        if self._settings.capture_logs:
+            attach()
         self._parts = parts
 
     async def stop(self) -> None:
@@ -99,6 +116,8 @@ class Engine:
         parts, self._parts = self._parts, None
         if parts is None:
             return
+        if self._settings.capture_logs:
+            detach()
         try:
             await parts.services.stop()
         finally:  # also when whoever stops it loses patience: what is held for life must not be held without one
@@ -146,11 +165,13 @@ class Engine:
         """Make a function known to workflows under a name."""
         self._registry.register(name, function)
 
-    async def deploy(self, workflow: Workflow, *, source: str = "") -> StoredWorkflow:
-        """Keep a version of a workflow. ``ConflictError("version_exists")``: the same label stands for other content.
+    async def deploy(self, workflow: Workflow | Declares, *, source: str = "") -> StoredWorkflow:
+        """Keep a version of a workflow: as data, a builder or what it built, a decorated function.
 
         ``source``: the directory where functions named by file are looked for.
+        Raises ``DefinitionError`` for what cannot run, ``ConflictError("version_exists")`` when the label stands for other content.
         """
+        workflow = self._declared(workflow)
         document = msgspec.json.encode(msgspec.structs.replace(workflow, version=""), order="sorted")
         self._started.catalog.must_compile(workflow.name, document)  # else it would be the latest version of its name
         stored = await self._store.put_workflow(
@@ -167,6 +188,20 @@ class Engine:
             self.look_for_functions(workflow.name, folder=source)
         return self._started.catalog.keep(stored).stored
 
+    def _declared(self, workflow: Workflow | Declares) -> Workflow:
+        """The workflow, its functions registered; one that a program made as data is checked as a document is."""
+        if isinstance(workflow, Workflow):
+            if id(workflow) not in self._checked:
+                must_be_sound(workflow)
+                self._checked[id(workflow)] = workflow
+                if len(self._checked) > _KEPT:
+                    del self._checked[next(iter(self._checked))]
+            return workflow
+        declared = workflow.declared()
+        for name, function in declared.functions.items():
+            self._registry.register(name, function)
+        return declared.workflow
+
     def look_for_functions(self, name: str, *, folder: str) -> None:
         """Look for functions of a workflow that are named by file in this directory, wherever it was deployed from."""
         self._started.catalog.look_in(name, folder)
@@ -175,7 +210,7 @@ class Engine:
 
     async def execute_workflow(
         self,
-        workflow: Workflow | str | StoredWorkflow,
+        workflow: Workflow | Declares | str | StoredWorkflow,
         *,
         params: Mapping[str, Json] | None = None,
         variables: Mapping[str, Json] | None = None,
@@ -186,7 +221,7 @@ class Engine:
     ) -> Execution:
         """Start an execution; it is durable when this returns.
 
-        ``workflow``: a workflow (deployed when it is new), a name or an id (the latest version), or a stored version. An
+        ``workflow``: what ``deploy`` takes (deployed when it is new), a name or an id (the latest version), or a stored version. An
         ``idempotency_key`` that was used before gives the earlier execution.
         Raises ``NotFoundError`` (workflow, function), ``OverloadedError``, ``StorageError``.
         """
@@ -228,7 +263,9 @@ class Engine:
         )
         return Execution(self, await self._started.operations.started(started, mark=idempotency_key))
 
-    async def begin_many(self, workflow: Workflow | str | StoredWorkflow, params: list[Mapping[str, Json]]) -> list[Execution]:
+    async def begin_many(
+        self, workflow: Workflow | Declares | str | StoredWorkflow, params: list[Mapping[str, Json]]
+    ) -> list[Execution]:
         """Start one execution for each of the inputs, in as few commits as possible; all are durable when this returns."""
         known = await self._known(workflow)
         self._started.catalog.must_be_performable(known)
@@ -291,6 +328,16 @@ class Engine:
             raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
         return found[0]
 
+    async def logs(self, execution_id: str, *, step_id: str = "", after: int = 0, limit: int = 1_000) -> list[LogLine]:
+        """What the work of an execution (or of one of its steps) has logged, in order, ``limit`` lines after ``after``.
+
+        ``NotFoundError``: there is no such execution or step.
+        """
+        summary = await self.get_instance(execution_id)
+        known = await self._started.catalog.known(summary.workflow_id, summary.workflow_version)
+        task = known.plan.number_of(f"/{step_id}/") if step_id else None
+        return await self._store.logs(execution_id, task=task, after=after, limit=limit)
+
     async def _command(self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str = "") -> None:
         await self._started.operations.command(execution_id, make, mark=mark)
 
@@ -305,7 +352,7 @@ class Engine:
             raise LimitError("payload_too_deep", message, limit=bounds.max_nesting)
         return Raw(document)
 
-    async def _known(self, workflow: Workflow | str | StoredWorkflow) -> KnownWorkflow:
+    async def _known(self, workflow: Workflow | Declares | str | StoredWorkflow) -> KnownWorkflow:
         if isinstance(workflow, str):
             return await self._started.catalog.known(workflow, "")
         if isinstance(workflow, StoredWorkflow):
@@ -314,6 +361,7 @@ class Engine:
 
 
 _NO_INPUT = Raw(b"{}")
+_KEPT = 256
 
 
 def _variables(workflow: Workflow, params: Mapping[str, Json] | None, *, given: Mapping[str, Json] | None) -> dict[str, Raw]:

@@ -55,7 +55,7 @@ class Inspector:
     """Views over one store. Errors are the store's, and ``NotFoundError`` for what is not there."""
 
     def __init__(self, store: Store, environment: Environment) -> None:
-        self._store = store
+        self._store = self.store = store
         self._catalog = PlanCatalog(store, {})
         self.library = Library(store)
         self.now = environment.now
@@ -115,7 +115,7 @@ class Inspector:
         found = await self._store.load((execution_id,))
         if not found:
             raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
-        stored, plan = found[0], await self._plan(found[0].summary)
+        stored, plan = found[0], await self.plan(found[0].summary)
         try:
             return stored.summary, restore_execution(stored, plan)
         except SnapshotUnreadable:
@@ -155,11 +155,11 @@ class Inspector:
     async def follower(self, execution_id: str) -> Follower:
         """The execution from its first event on, to be read as it goes on."""
         found = await self._store.load((execution_id,))
-        return Follower(self._store, Execution(execution_id, await self._plan(found[0].summary)))
+        return Follower(self._store, Execution(execution_id, await self.plan(found[0].summary)))
 
     async def events(self, summary: Summary, *, after: int, limit: int) -> AsyncIterator[WireEvent]:
         """The history after a number, in order; ``limit`` 0 gives all of it."""
-        places = Places((step.id, step.path) for step in (await self._plan(summary)).steps)
+        places = Places((step.id, step.path) for step in (await self.plan(summary)).steps)
         left = limit or summary.seq
         while left > 0 and (page := await self._store.events(summary.execution_id, after=after, limit=min(left, _PAGE))):
             for stored in page:
@@ -167,7 +167,8 @@ class Inspector:
             left -= len(page)
             after = page[-1].seq
 
-    async def _plan(self, summary: Summary) -> Plan:
+    async def plan(self, summary: Summary) -> Plan:
+        """The compiled workflow of an execution."""
         return (await self._catalog.known(summary.workflow_id, summary.workflow_version)).plan
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from taskengine.ports.executor import Executor
+from taskengine.ports.secrets import Secrets
 from taskengine.ports.store import Store
 from taskengine.runtime.catalog import PlanCatalog
 from taskengine.runtime.environment import Environment
@@ -27,10 +28,10 @@ class Parts:
     __slots__ = ("catalog", "node", "operations", "services")
 
     def __init__(
-        self, store: Store, environment: Environment, *, executors: Mapping[str, Executor], settings: NodeSettings
+        self, store: Store, environment: Environment, *, executors: Mapping[str, Executor], settings: NodeSettings, secrets: Secrets
     ) -> None:
-        self.node = Node(store, environment, executors=executors, settings=settings)
-        self.catalog = PlanCatalog(store, executors)
+        self.node = Node(store, environment, executors=executors, settings=settings, secrets=secrets)
+        self.catalog = PlanCatalog(store, executors, secrets=secrets)
         residency = Residency(self.node, self.catalog)
         inbox = InboxService(self.node, residency)
         self.operations = Operations(self.node, residency, forward=inbox.forward)

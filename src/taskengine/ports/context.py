@@ -1,25 +1,42 @@
-"""What a function may ask about the attempt it performs: its parameter named ``ctx``, or annotated ``TaskContext``."""
+"""What a function may ask about the attempt it performs, and tell about it.
+
+It is the parameter named ``ctx``, or annotated ``TaskContext``; anywhere below the function ``current_task()`` gives it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import Any, Final
 
 from taskengine.errors import NotFoundError
 from taskengine.model.ids import task_id
-from taskengine.model.value import decode
+from taskengine.model.value import Json, decode
 from taskengine.ports.executor import Attempt
 
-__all__ = ["TaskContext"]
+__all__ = ["CURRENT", "TaskContext", "current_task"]
+
+CURRENT: Final[ContextVar[TaskContext | None]] = ContextVar("taskengine-task", default=None)
+
+
+def current_task() -> TaskContext | None:
+    """The attempt that the caller works for; ``None`` outside of any."""
+    return CURRENT.get()
 
 
 class TaskContext:
     """One attempt, seen from inside. Safe to use from the thread that the function runs in."""
 
-    __slots__ = ("_attempt", "_params")
+    __slots__ = ("_attempt", "_loop", "_params", "_thread")
 
     def __init__(self, attempt: Attempt, params: dict[str, Any]) -> None:
         self._attempt = attempt
         self._params = params
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
 
     @property
     def execution_id(self) -> str:
@@ -61,6 +78,11 @@ class TaskContext:
         """Whether the attempt was told to stop. A function in a thread has to look at it by itself."""
         return self._attempt.is_stopping
 
+    @property
+    def last_progress(self) -> Any:
+        """The ``data`` that an earlier attempt (or this one) gave to ``progress`` last: where to go on. ``None`` without any."""
+        return self._attempt.last_progress
+
     def get_upstream_result(self, step_id: str) -> Any:
         """The output of a step that this one depends on (``None`` when it was skipped). ``NotFoundError`` for any other."""
         output = self._attempt.upstream(step_id)
@@ -69,3 +91,33 @@ class TaskContext:
                 "no_such_dependency", f'step "{self.step_id}" does not depend on "{step_id}"', hint="name it in depends_on"
             )
         return decode(output)
+
+    def heartbeat(self) -> None:
+        """Say that the work is alive; with ``heartbeat`` on the step, silence for longer than that ends the attempt."""
+        self._tell(self._attempt.beat)
+
+    def progress(self, fraction: float | None = None, message: str = "", *, data: Json = None) -> None:
+        """Say how far the work is, 0 to 1, and what the next attempt needs to go on from here (``data``).
+
+        Shown live, written down at most once a second with the latest values. Also a heartbeat. ``ValueError`` for a fraction
+        outside of 0 to 1.
+        """
+        if fraction is not None and not 0 <= fraction <= 1:
+            raise ValueError(f"progress is between 0 and 1, not {fraction}")
+        self._tell(lambda: self._attempt.progress(fraction, message=message, data=data))
+
+    def log(self, message: str, *, level: str = "info") -> None:
+        """Add a line to the task's log."""
+        self._tell(lambda: self._attempt.log(message, level=level, source="function"))
+
+    def note(self, message: str, *, level: str, source: str) -> None:
+        """Add a line that somebody else said (``source``) to the task's log."""
+        self._tell(lambda: self._attempt.log(message, level=level, source=source))
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        """Attempts are spoken to in the loop."""
+        if threading.get_ident() == self._thread:
+            call()
+            return
+        with suppress(RuntimeError):  # the loop is gone, and nobody listens any more
+            self._loop.call_soon_threadsafe(call)

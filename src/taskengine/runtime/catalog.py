@@ -11,8 +11,9 @@ import msgspec
 from taskengine.errors import DefinitionError, NotFoundError
 from taskengine.kernel.plan import Plan, compile_plan
 from taskengine.model.duration import MAX_DURATION_MS
-from taskengine.model.workflow import CONTROL_STEPS, Workflow
+from taskengine.model.workflow import Workflow
 from taskengine.ports.executor import Executor
+from taskengine.ports.secrets import Secrets
 from taskengine.ports.store import Catalog, StoredWorkflow
 
 __all__ = ["KnownWorkflow", "PlanCatalog"]
@@ -32,9 +33,10 @@ class KnownWorkflow(msgspec.Struct, frozen=True):
 class PlanCatalog:
     """Reads versions through the port and keeps the plans of those used last."""
 
-    def __init__(self, catalog: Catalog, executors: Mapping[str, Executor]) -> None:
+    def __init__(self, catalog: Catalog, executors: Mapping[str, Executor], *, secrets: Secrets | None = None) -> None:
         self._catalog = catalog
         self._executors = executors
+        self._secrets = secrets
         self._known: OrderedDict[tuple[str, str], KnownWorkflow] = OrderedDict()
         self._sources: dict[str, str] = {}  # by name: where this node looks for functions, whatever was stored
 
@@ -79,15 +81,24 @@ class PlanCatalog:
 
     def must_be_performable(self, known: KnownWorkflow) -> None:
         """``NotFoundError`` naming the first step that this node cannot perform."""
-        for step in known.plan.workflow.steps:
-            if step.type in CONTROL_STEPS:
+        for planned in known.plan.steps[1:]:
+            step = planned.step
+            if planned.is_control:
                 continue
             executor = self._executors.get(step.type)
             if executor is None:
                 raise NotFoundError("unknown_step_type", f'step "{step.id}" has type "{step.type}", which nothing here performs')
             lacking = executor.missing(step, known.stored.source)
             if lacking:
-                raise NotFoundError("function_not_found", f'step "{step.id}": {lacking}', step=step.id)
+                name = "function_not_found" if step.type == "function" else "step_not_performable"
+                raise NotFoundError(name, f'step "{step.id}": {lacking}', step=step.id)
+            for name in planned.input_reads.secrets:
+                self._must_have(name, step.id)
+
+    def _must_have(self, name: str, step_id: str) -> None:
+        if self._secrets is None or self._secrets.get(name) is None:
+            hint = self._secrets.where(name) if self._secrets is not None else "give the engine a source of secrets"
+            raise NotFoundError("secret_not_found", f'step "{step_id}" uses the secret {name}, which is not here', hint=hint)
 
 
 def _read(name: str, document: bytes) -> Workflow:

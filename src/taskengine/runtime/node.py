@@ -21,12 +21,15 @@ from taskengine.model.codec import encode_event
 from taskengine.model.effect import Effect, Halt, Launch, WakeAt
 from taskengine.model.ids import NODE
 from taskengine.model.status import Phase, Status
+from taskengine.model.value import Raw, TaskError
 from taskengine.ports.executor import Executor
+from taskengine.ports.secrets import Secrets
 from taskengine.ports.store import Append, Mark, Store, Summary, TaskRow, Verdict
 from taskengine.runtime.admission import Admission
 from taskengine.runtime.attempt import RunningAttempt
 from taskengine.runtime.commit import OVERTAKEN, Fate, GroupCommit
 from taskengine.runtime.environment import Environment
+from taskengine.runtime.logs import LogBook
 from taskengine.runtime.resident import Pending, Resident, Result
 from taskengine.runtime.settings import NodeSettings
 from taskengine.runtime.timers import WakeTimers
@@ -47,7 +50,13 @@ class Node:
     """Owns the residents. ``residency`` brings them in and lets them go, ``services`` watch time and other nodes."""
 
     def __init__(
-        self, store: Store, environment: Environment, *, executors: Mapping[str, Executor], settings: NodeSettings
+        self,
+        store: Store,
+        environment: Environment,
+        *,
+        executors: Mapping[str, Executor],
+        settings: NodeSettings,
+        secrets: Secrets | None = None,
     ) -> None:
         self.node_id = environment.new_id(NODE)
         self.store = store
@@ -62,6 +71,8 @@ class Node:
         self.commit = GroupCommit(
             store, environment, cap=settings.batch_cap, build=self._build, settled=self._settled, broken=self.dismiss
         )
+        self.book = LogBook(store, settings=settings, is_journal_idle=lambda: self.commit.is_idle)
+        self._secrets = secrets
         self.on_parked: Callable[[Resident], None] = lambda _: None
         self.on_finished: Callable[[Resident], None] = lambda _: None
         self.on_lost: Callable[[str], None] = lambda _: None  # a state was dropped; the store may still say that it is ours
@@ -380,17 +391,47 @@ class Node:
             if number not in resident.running:
                 self.admission.release(is_suspect=effect.is_suspect)
             return
-        attempt = RunningAttempt(
-            resident, task=number, number=effect.attempt, is_suspect=effect.is_suspect, ended=self._ended, freed=self._freed
-        )
+        attempt = RunningAttempt(resident, task=number, number=effect.attempt, is_suspect=effect.is_suspect, hearer=self)
         resident.running[number] = attempt
         self.attempts.add(attempt)
-        executor = self.executors[state.plan.steps[number].step.type]
-        executor.begin(attempt)
+        step = state.plan.steps[number]
+        if step.input_reads.secrets and not self._unseal(attempt, step.input_reads.secrets):
+            return
+        self.executors[step.step.type].begin(attempt)
         if live is not None and live.is_cancelling:
             attempt.stop()
 
-    def _ended(self, attempt: RunningAttempt, end: cmd.AttemptEnd) -> None:
+    def _unseal(self, attempt: RunningAttempt, names: Sequence[str]) -> bool:
+        """Put the secrets into its input; without one of them the attempt fails."""
+        values: dict[str, str] = {}
+        for name in names:
+            value = self._secrets.get(name) if self._secrets is not None else None
+            if value is None:
+                where = f": {self._secrets.where(name)}" if self._secrets is not None else ""
+                attempt.end(cmd.Failed(TaskError(type="SecretNotFound", message=f"there is no secret {name}{where}")))
+                attempt.free()
+                return False
+            values[name] = value
+        attempt.unseal(values)
+        return True
+
+    def progressed(self, attempt: RunningAttempt, progress: Raw) -> None:
+        """An attempt is alive."""
+        if self._hears(attempt):
+            command = cmd.Progress(at=self.environment.now(), task=attempt.task, attempt=attempt.number, progress=progress)
+            self._go_on(attempt.resident, command)
+
+    def silent(self, attempt: RunningAttempt) -> None:
+        """An attempt has not been heard of for too long."""
+        if self._hears(attempt):
+            self._go_on(attempt.resident, cmd.Silent(at=self.environment.now(), task=attempt.task, attempt=attempt.number))
+
+    def _hears(self, attempt: RunningAttempt) -> bool:
+        is_over = attempt.is_ended or attempt.resident.is_dropped or self.is_closed
+        return not is_over and _is_owed(attempt.resident, attempt.task, attempt=attempt.number)
+
+    def ended(self, attempt: RunningAttempt, end: cmd.AttemptEnd) -> None:
+        """An attempt has ended."""
         resident = attempt.resident
         if resident.running.get(attempt.task) is attempt:
             del resident.running[attempt.task]
@@ -400,7 +441,8 @@ class Node:
         report = cmd.Report(at=self.environment.now(), task=attempt.task, attempt=attempt.number, end=end)
         self._go_on(resident, report)
 
-    def _freed(self, attempt: RunningAttempt) -> None:
+    def freed(self, attempt: RunningAttempt) -> None:
+        """The work of an attempt has stopped."""
         self.attempts.discard(attempt)
         self.admission.release(is_suspect=attempt.is_suspect)
         if attempt.is_ended:

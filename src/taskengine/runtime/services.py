@@ -63,6 +63,7 @@ class Services:
             self._give_back(resident)
         await node.commit.close()
         node.dismiss()
+        await node.book.close()
         async with self._operations.seizing:
             pass  # the last one has ended, and no other one begins
         try:

@@ -25,4 +25,11 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     can_run: bool = True  # False: a node for control commands only, it begins no attempts and takes nothing over
     recovers: bool = True  # False: of what others left unfinished it goes on only with what is adopted or waited for here
     max_payload: int = 16 * 1024 * 1024  # bytes of an input, a signal, a result
+    max_progress: int = 16_384  # bytes of what an attempt says about its progress
+    progress_interval_ms: int = 1_000  # progress of one attempt is written down at most this often
+    log_flush_ms: int = 200  # lines of logs are gathered this long
+    log_buffer: int = 50_000  # ... and so many at most, before some are dropped
+    log_lines: int = 10_000  # of one attempt
+    log_line: int = 16_384  # characters of one line, the rest is cut
+    capture_logs: bool = True  # what functions say through `logging` goes to their task's log
     max_nesting: int = 64  # levels of lists and objects in one

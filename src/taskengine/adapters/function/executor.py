@@ -7,17 +7,19 @@ function returns, and what it returns then is dropped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from taskengine.adapters.function.registry import Function, FunctionRegistry
+from taskengine.adapters.function.binding import bind, encode_result
+from taskengine.adapters.function.records import frames_of
+from taskengine.adapters.function.registry import FunctionRegistry
 from taskengine.adapters.function.threads import Threads
 from taskengine.errors import NotFoundError
 from taskengine.model.command import Abandoned, AttemptEnd, Failed, Succeeded
-from taskengine.model.value import Raw, TaskError, decode, encode, is_deeper
+from taskengine.model.value import Raw, TaskError, is_deeper
 from taskengine.model.workflow import Step
-from taskengine.ports.context import TaskContext
+from taskengine.ports.context import CURRENT, TaskContext
 from taskengine.ports.executor import Attempt
 
 __all__ = ["FunctionExecutor"]
@@ -29,8 +31,16 @@ _MAX_MESSAGE: Final = 2_000
 class FunctionExecutor:
     """One for a node."""
 
-    def __init__(self, registry: FunctionRegistry, *, max_payload: int = 16 * 1024 * 1024, max_nesting: int = 64) -> None:
+    def __init__(
+        self,
+        registry: FunctionRegistry,
+        *,
+        services: Mapping[str, Any] | None = None,
+        max_payload: int = 16 * 1024 * 1024,
+        max_nesting: int = 64,
+    ) -> None:
         self._registry = registry
+        self._services = services or {}
         self._max_payload = max_payload
         self._max_nesting = max_nesting
         self._threads = Threads("taskengine-function")
@@ -50,7 +60,7 @@ class FunctionExecutor:
         """Bind and call."""
         try:
             function = self._registry.find(attempt.step.config["function"], attempt.source)
-            arguments = _bind(function, attempt)
+            arguments = bind(function, attempt, services=self._services)
         except Exception as error:  # noqa: BLE001 -- the parameters are the user's
             attempt.end(Failed(describe(error)))
             attempt.free()
@@ -67,6 +77,7 @@ class FunctionExecutor:
 
     async def _await(self, call: Callable[..., Any], arguments: dict[str, Any], *, attempt: Attempt) -> None:
         end: AttemptEnd
+        CURRENT.set(TaskContext(attempt, arguments))  # in this task's own context
         try:
             end = self._succeeded(await call(**arguments))
         except asyncio.CancelledError as error:
@@ -74,19 +85,24 @@ class FunctionExecutor:
             task = asyncio.current_task()
             end = _ABANDONED if task is not None and task.cancelling() else Failed(describe(error))
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever the user's code raises; an exit would end the loop
+            attempt.log(frames_of(error), level="error", source="traceback")
             end = Failed(describe(error))
         attempt.free()
         attempt.end(end)
 
     def _run(self, call: Callable[..., Any], arguments: dict[str, Any], *, attempt: Attempt) -> None:
         loop = asyncio.get_running_loop()
+        context = TaskContext(attempt, arguments)
 
         def work() -> None:
             end: AttemptEnd
+            CURRENT.set(context)
             try:
                 end = self._succeeded(call(**arguments))
             except BaseException as error:  # noqa: BLE001 -- SystemExit in a thread is a failure of the step, not of the engine
+                context.note(frames_of(error), level="error", source="traceback")
                 end = Failed(describe(error))
+            CURRENT.set(None)
             try:
                 loop.call_soon_threadsafe(_finish, attempt, end)
             except RuntimeError:
@@ -97,7 +113,7 @@ class FunctionExecutor:
 
     def _succeeded(self, value: Any) -> AttemptEnd:
         try:
-            output = encode(value)
+            output = encode_result(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             return Failed(TaskError(type="ValidationError", message=f"the result cannot be written as JSON: {error}"))
         if len(output) > self._max_payload:
@@ -118,26 +134,6 @@ def _cancel(task: asyncio.Task[None], attempt: Attempt) -> None:
 def _finish(attempt: Attempt, end: AttemptEnd) -> None:
     attempt.free()
     attempt.end(end)
-
-
-def _bind(function: Function, attempt: Attempt) -> dict[str, Any]:
-    """The rendered params, the outputs of dependencies that parameters are named after, and the context."""
-    params: Any = decode(attempt.input)
-    arguments: dict[str, Any] = params
-    names = function.parameters
-    if not names.issubset(params):
-        for step_id in attempt.step.depends_on:
-            if step_id in names and step_id not in params:
-                output = attempt.upstream(step_id)
-                if output is not None:
-                    if arguments is params:
-                        arguments = dict(params)
-                    arguments[step_id] = decode(output)
-        if function.context_parameter and function.context_parameter not in params:
-            if arguments is params:
-                arguments = dict(params)
-            arguments[function.context_parameter] = TaskContext(attempt, params)
-    return arguments
 
 
 def describe(error: BaseException) -> TaskError:

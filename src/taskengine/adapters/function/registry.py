@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from taskengine.adapters.function.binding import Convert, converters_of
+from taskengine.define.signature import annotations_of
 from taskengine.errors import NotFoundError
 
 __all__ = ["Function", "FunctionRegistry"]
@@ -24,11 +26,12 @@ _CONTEXT: Final = "ctx"
 class Function:
     """A callable with what binding needs to know of it, looked up once."""
 
-    __slots__ = ("call", "context_parameter", "is_async", "name", "parameters")
+    __slots__ = ("call", "context_parameter", "converters", "is_async", "name", "parameters")
 
     def __init__(self, name: str, call: Callable[..., Any]) -> None:
         self.name = name
-        self.call = call
+        self.call = call = getattr(call, "__taskengine_function__", call)  # a decorated task is still a function
+        self.converters: dict[str, Convert] = {}
         self.is_async = inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
         try:
             signature = inspect.signature(call)
@@ -39,6 +42,9 @@ class Function:
         self.parameters = frozenset(
             one.name for one in signature.parameters.values() if one.kind not in {one.VAR_POSITIONAL, one.VAR_KEYWORD}
         )
+        if getattr(call, "__annotations__", None):
+            known = annotations_of(call)
+            self.converters = converters_of({name: known[name] for name in self.parameters if name in known})
         annotated = [
             one.name
             for one in signature.parameters.values()
@@ -78,6 +84,12 @@ def _import(name: str, source: str) -> Callable[..., Any]:
         for part in qualname.split("."):
             target = getattr(target, part)
     except (ImportError, AttributeError) as error:
+        if module_name == "__main__":
+            raise NotFoundError(
+                "function_not_found",
+                f'"{name}" stands in the program that was started, and this is another one: nobody else can import it',
+                hint=f"move {qualname} into a module that both import, or register it: engine.register({name!r}, {qualname})",
+            ) from error
         raise NotFoundError(
             "function_not_found", f'"{name}" cannot be imported: {error}', hint="is the module installed, or beside the document?"
         ) from error
