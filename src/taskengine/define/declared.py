@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final, Protocol, runtime_checkable
 
 from taskengine.define.finding import Finding
 from taskengine.define.functions import Named
+from taskengine.define.phrase import quoted
 from taskengine.errors import DefinitionError
 from taskengine.model.workflow import Step, Workflow
 
-__all__ = ["Declared", "Declares", "Drawn", "not_yet", "sound"]
+__all__ = ["Declared", "Declares", "Drawn", "must_be_sound", "not_yet", "sound"]
 
 _SHOWN: Final = 8
 
@@ -108,21 +109,22 @@ class Declares(Protocol):
 
 
 def sound(workflow: Workflow, functions: dict[str, Callable[..., Any]]) -> Declared:
-    """The workflow if it can run; ``DefinitionError`` in the words of the first error, with all ``findings`` as a fact."""
+    """The workflow with its functions, if it can run. Raises as ``must_be_sound``."""
+    return Declared(workflow, functions, findings=must_be_sound(workflow))
+
+
+def must_be_sound(workflow: Workflow) -> tuple[Finding, ...]:
+    """The warnings; ``DefinitionError`` in the words of the first error, with all ``findings`` as a fact."""
     from taskengine.define.checks import check  # noqa: PLC0415 -- declaring imports little, checking much
 
     findings = check(workflow)
     errors = [finding for finding in findings if finding.severity == "error"]
-    if errors:
-        raise _refusal(workflow, errors, findings=findings)
-    return Declared(workflow, functions, findings=findings)
-
-
-def _refusal(workflow: Workflow, errors: Iterable[Finding], *, findings: tuple[Finding, ...]) -> DefinitionError:
+    if not errors:
+        return findings
     first, *others = errors
     more = f" (and {len(others)} more)" if others else ""
-    message = f"workflow {workflow.name!r}: {first.path}: {first.message}{more}"
-    return DefinitionError(first.name, message, hint=first.hint, findings=findings)
+    message = f"workflow {quoted(workflow.name)}: {first.path}: {first.message}{more}"
+    raise DefinitionError(first.name, message, hint=first.hint, findings=findings)
 
 
 def not_yet(what: str, *, hint: str = "") -> DefinitionError:

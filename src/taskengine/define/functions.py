@@ -6,7 +6,6 @@ It owns which of the two a function gets. It calls and imports nothing.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -48,7 +47,7 @@ def _path_of(function: Callable[..., Any]) -> str:
         return ""
     if _LOCAL not in qualname:
         return f"{module}:{qualname}"
-    return re.sub(r"[^\w.]", "?", f"{module}.{qualname.replace(_LOCAL, '')}")  # a `?` is refused
+    return f"{module}.{qualname.replace(_LOCAL, '')}"
 
 
 def together(known: dict[str, Callable[..., Any]], more: Named) -> None:
