@@ -160,7 +160,7 @@ SHAPE: Final = (
             config: {function: f, params: {x: "{{ ▸secrets.x|upper }}", y: "{{ ▸secrets }}"}}
         """,
     ),
-    _case("a step type of later versions", "not_in_this_version", "name: a\nsteps: [{id: a, type: ▸http, config: {url: x}}]\n"),
+    _case("a step type of later versions", "not_in_this_version", "name: a\nsteps: [{id: a, type: ▸webhook, config: {url: x}}]\n"),
     _case("an unknown step type", "unknown_step_type", "name: a\nsteps: [{id: a, type: ▸fucntion}]\n"),
     _case("a step without id and type", "missing_key+missing_key", "name: a\nsteps:\n  - ▸name: x\n"),
     _case("a step that is a text", "wrong_type", "name: a\nsteps: [▸fetch]\n"),
@@ -416,4 +416,66 @@ RUNNING: Final = (
     ),
 )
 
-CASES: Final = (*READING, *SHAPE, *STEPS, *EXPRESSIONS, *RUNNING)
+HTTP: Final = (
+    _case("a call without a URL", "missing_key", "name: a\nsteps: [{id: a, type: http, ▸config: {method: GET}}]\n"),
+    _case(
+        "URLs that cannot be called",
+        "bad_url bad_url bad_url bad_url wrong_type",
+        """
+        name: a
+        steps:
+          - {id: a, type: http, config: {url: ▸"ftp://example.org/"}}
+          - {id: b, type: http, config: {url: ▸"https://me:secret@example.org/"}}
+          - {id: c, type: http, config: {url: ▸'http://good\\@evil/'}}
+          - {id: d, type: http, config: {url: ▸"https:///path"}}
+          - {id: e, type: http, config: {url: ▸5}}
+        """,
+    ),
+    _case(
+        "a request that cannot be made",
+        "unknown_choice bad_header bad_header wrong_type conflicting_keys unknown_key",
+        """
+        name: a
+        steps:
+          - id: a
+            type: http
+            config:
+              url: https://example.org/
+              method: ▸FETCH
+              headers: {▸Host: evil, ▸"a b": c, X-Ok: ▸[1]}
+              json: {a: 1}
+              ▸form: {a: 1}
+              ▸header: {}
+        """,
+    ),
+    _case(
+        "credentials that prove nothing",
+        "unknown_choice missing_key missing_key bad_header unknown_key",
+        """
+        name: a
+        steps:
+          - {id: a, type: http, config: {url: https://x/, auth: {type: ▸digest}}}
+          - {id: b, type: http, config: {url: https://x/, ▸auth: {token: x}}}
+          - {id: c, type: http, config: {url: https://x/, ▸auth: {type: basic, username: me}}}
+          - {id: d, type: http, config: {url: https://x/, auth: {type: bearer, token: ▸"a\\nb"}}}
+          - {id: e, type: http, config: {url: https://x/, auth: {type: bearer, token: x, ▸tokn: x}}}
+        """,
+    ),
+    _case(
+        "answers that cannot be judged",
+        "unknown_operator name_not_available wrong_type out_of_range out_of_range wrong_type missing_key wrong_type",
+        """
+        name: a
+        steps:
+          - {id: a, type: http, config: {url: https://x/, success_when: "status_code ▸&& true"}}
+          - {id: b, type: http, config: {url: https://x/, success_when: ▸"steps.a.status == 'completed'"}}
+          - {id: c, type: http, config: {url: https://x/, retry_on: ▸503}}
+          - {id: d, type: http, config: {url: https://x/, retry_on: [▸42], max_response_bytes: ▸1000000000000}}
+          - {id: e, type: http, config: {url: https://x/, pagination: {next: ▸"json..next", items: json}}}
+          - {id: f, type: http, config: {url: https://x/, ▸pagination: {next: link}}}
+          - {id: g, type: http, config: {url: https://x/, verify: ▸"no"}}
+        """,
+    ),
+)
+
+CASES: Final = (*READING, *SHAPE, *STEPS, *EXPRESSIONS, *RUNNING, *HTTP)

@@ -52,7 +52,7 @@ def test_findings_of_a_program_have_a_path_and_no_line() -> None:
         (msgspec.structs.replace(SMALL, limits=Limits(timeout_ms=0)), [("out_of_range", "limits.timeout")]),
         (of_step(id="a b"), [("bad_step_id", "steps[0].id")]),
         (of_step(type="htp"), [("unknown_step_type", "steps[0].type")]),
-        (of_step(type="http"), [("not_in_this_version", "steps[0].type")]),
+        (of_step(type="webhook"), [("not_in_this_version", "steps[0].type")]),
         (of_step(priority=-1), [("out_of_range", "steps[0].priority")]),
         (of_step(timeout_ms=-5), [("out_of_range", "steps[0].timeout")]),
         (of_step(retry=RetryPolicy(max_attempts=0)), [("out_of_range", "steps[0].retry.max_attempts")]),

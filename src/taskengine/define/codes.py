@@ -291,6 +291,19 @@ SHAPE: Final = (
         hint="{advice}",
         meaning="Variables are constants: what stands there is taken as it is.",
     ),
+    _error(
+        "TE1130",
+        "bad_url",
+        message="{found} cannot be called: {reason}",
+        hint="write it as https://api.example.org/path",
+        meaning="An http step calls an http or https URL that names a host, without name and password.",
+    ),
+    _error(
+        "TE1131",
+        "bad_header",
+        message="{found} cannot be sent as a header: {reason}",
+        meaning="The header's name or value cannot be part of a request, or the header is made from the URL and the body.",
+    ),
 )
 
 STEPS: Final = (

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from taskengine.define.finding import Aim, Spot
+from taskengine.define.http import KEYS as HTTP_KEYS
+from taskengine.define.http import check_http
 from taskengine.define.phrase import described, nearest, quoted
 from taskengine.define.rules import function_fits
 from taskengine.define.spans import instant_fault
@@ -21,7 +23,7 @@ __all__ = ["LATER_TYPES", "TYPES", "check_type", "is_template"]
 _FUNCTION_INSTEAD: Final = "a function step can do the same: type: function"
 # Step types of the language that later versions bring → what does the same today.
 LATER_TYPES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("http", "webhook", "database", "sql", "email", "script"), _FUNCTION_INSTEAD),
+    **dict.fromkeys(("webhook", "database", "sql", "email", "script"), _FUNCTION_INSTEAD),
     **dict.fromkeys(("agent", "llm", "mcp", "stream", "ray", "pyspark"), _FUNCTION_INSTEAD),
     **dict.fromkeys(("parallel", "map"), "steps that do not depend on each other already run in parallel"),
     "condition": "give the steps a `when`",
@@ -129,6 +131,7 @@ _WAIT_VALUES: Final[Mapping[str, Callable[[Any, Spot], None]]] = {
 # Type → the keys of its config, and what checks their values.
 TYPES: Final[Mapping[str, tuple[tuple[str, ...], Callable[[dict[str, Any], Spot], None]]]] = {
     "function": (("function", "params"), _check_function),
+    "http": (HTTP_KEYS, check_http),
     "wait": ((*_WAYS, "deadline"), _check_wait),
     "noop": ((), _check_noop),
 }
