@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator
 
@@ -31,6 +32,7 @@ def walk(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[
 EVERYTHING = dict(walk(cli))
 LEAVES = {words: command for words, command in EVERYTHING.items() if isinstance(command, EngineCommand)}
 MAKES_A_DATABASE = frozenset({("workflow", "upload")})
+LOOKS_ANYWAY = frozenset({("doctor",)})
 each = pytest.mark.parametrize("words", EVERYTHING, ids=lambda words: "-".join(words) or "root")
 
 
@@ -52,8 +54,12 @@ def arguments(words: tuple[str, ...], *, execution: str = "@latest") -> list[str
         "files": "hello.yaml",
         "workflow": "hello",
         "target": f"{execution}/approval",
+        "code": "TE1204",
+        "copy": "copy.db",
+        "shell": "bash",
+        "age": "--older-than=1h",
     }
-    return [given[one.name or ""] for one in LEAVES[words].params if isinstance(one, click.Argument)]
+    return [given[one.name or ""] for one in LEAVES[words].params if isinstance(one, click.Argument) or one.required]
 
 
 def test_the_tree_is_the_one_that_is_documented() -> None:
@@ -81,6 +87,12 @@ def test_the_tree_is_the_one_that_is_documented() -> None:
         "instance signal",
         "task retry",
         "task cancel",
+        "explain",
+        "doctor",
+        "db check",
+        "db backup",
+        "db prune",
+        "completion",
         "version",
     ]
 
@@ -102,7 +114,7 @@ def test_every_example_is_understood(words: tuple[str, ...], past: Folder, monke
     assert command.examples
     for example in command.examples:
         assert f"  {example}\n" in CliRunner().invoke(cli, [*words, "--help"]).output
-        program, *given = shlex.split(example.partition(" > ")[0])
+        program, *given = shlex.split(re.split(" >>? ", example)[0])
         assert (program, tuple(given[: len(words)])) == ("task-engine", words)
         command.make_context(" ".join(words), given[len(words) :]).close()
 
@@ -150,7 +162,7 @@ def test_an_ambiguous_id_is_named_with_candidates(words: tuple[str, ...], ask: A
     assert len(json.loads(result.stderr)["error"]["details"]["candidates"]) == 3
 
 
-@having("database", but=MAKES_A_DATABASE)
+@having("database", but=MAKES_A_DATABASE | LOOKS_ANYWAY)
 def test_a_missing_database_is_an_error_and_none_is_made(words: tuple[str, ...], past: Folder, ask: Ask) -> None:
     resume = ["--resume"] if words == ("run",) else []
     result = ask(*words, *arguments(words), *resume, "--db", "absent.db", "-o", "json")
@@ -165,7 +177,7 @@ def test_a_database_in_memory_would_be_lost(words: tuple[str, ...], ask: Ask) ->
     assert "a database in memory would end with the command" in result.output
 
 
-@having("database")
+@having("database", but=LOOKS_ANYWAY)
 def test_a_broken_database_is_an_error(words: tuple[str, ...], past: Folder, ask: Ask) -> None:
     (past.path / "broken.db").write_bytes(b"this is no database at all" * 100)
     given = ["--input", "who=Ada"] if words == ("run",) else []

@@ -10,18 +10,20 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from taskengine.adapters.lanes import ThreadLane
 from taskengine.adapters.sqlite import upkeep
 from taskengine.adapters.sqlite.files import file_system_of, free_bytes, refuse_network
 from taskengine.adapters.sqlite.locks import NodeLocks
-from taskengine.adapters.sqlite.upkeep import copy_to, count_prunable, prune
+from taskengine.adapters.sqlite.upkeep import copy_to
 from taskengine.app.inspect import Inspector, inspecting
 from taskengine.define.phrase import numbered
 from taskengine.errors import StorageError, TaskEngineError
 from taskengine.kernel.invariant import broken
 from taskengine.ports.store import ExecutionFilter, Store, Stored, Summary
+from taskengine.runtime.environment import Environment
 from taskengine.runtime.residency import restore_execution
 
-__all__ = ["Checkup", "Finding", "check", "copy_to", "count_prunable", "look_around", "prune"]
+__all__ = ["Checkup", "Finding", "check", "copy_to", "look_around", "prune"]
 
 Level: TypeAlias = Literal["ok", "warn", "fail"]
 
@@ -83,6 +85,12 @@ async def _wrong(inspector: Inspector, summary: Summary) -> list[str]:
     return found + list(broken(state))
 
 
+def prune(path: Path, *, older_than_ms: int, is_dry: bool) -> int:
+    """Forget executions that ended longer ago than this, or only count them; how many."""
+    before = Environment(ThreadLane).now() - older_than_ms
+    return upkeep.count_prunable(path, before=before) if is_dry else upkeep.prune(path, before=before)
+
+
 async def look_around(path: Path) -> list[Finding]:
     """What a database needs of its place, each thing looked at. Makes no database and no folder."""
     version = sys.version_info
@@ -91,10 +99,11 @@ async def look_around(path: Path) -> list[Finding]:
         _sqlite(),
         *_place(path),
     ]
-    if not path.exists():
+    beside = _files(path)
+    if not beside:
         hint = "task-engine run FILE makes it; --db or TASK_ENGINE_DB names another one"
         return [*found, Finding(name="database", level="warn", what=f"there is none at {path} yet", hint=hint)]
-    found += _files(path)
+    found += beside
     try:
         mode = upkeep.journal_mode(path)
         async with inspecting(path) as inspector:
@@ -134,7 +143,9 @@ def _place(path: Path) -> list[Finding]:
 
 
 def _files(path: Path) -> list[Finding]:
-    """What lies beside the database."""
+    """What lies beside the database; nothing when there is none."""
+    if not path.exists():
+        return []
     log = path.with_name(f"{path.name}-wal")
     size = log.stat().st_size if log.exists() else 0
     hint = "" if size <= _LOG else "some process keeps an old state open, or died in the middle; the next start copies it back"
@@ -149,10 +160,14 @@ def _files(path: Path) -> list[Finding]:
 
 async def _database(path: Path, store: Store, *, mode: str) -> Finding:
     total, left = await store.count(ExecutionFilter()), await store.count(ExecutionFilter(is_open=True))
-    what = f"{path}, {_sized(path.stat().st_size)}, {mode}, {numbered(total, 'execution')}, {left} open"
+    what = f"{path}, {_sized(_size(path))}, {mode}, {numbered(total, 'execution')}, {left} open"
     if mode != "wal":
         return Finding(name="database", level="warn", what=what, hint="it is set to wal at the next start")
     return Finding(name="database", level="ok", what=what)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
 
 
 async def _nodes(path: Path, inspector: Inspector) -> list[Finding]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from taskengine import __version__
 from taskengine.cli.command import PROGRAM, LazyGroup
 
 __all__ = ["cli", "main"]
@@ -32,8 +33,25 @@ cli = LazyGroup(
         "workflow": ("taskengine.cli.workflow:workflow", "Check, keep, show and run workflows."),
         "instance": ("taskengine.cli.instance:instance", "See and control executions."),
         "task": ("taskengine.cli.task:task", "Try one task again, or stop it."),
+        "explain": ("taskengine.cli.codes:explain", "What an error code means, and what to do."),
+        "doctor": ("taskengine.cli.doctor:doctor", "Look whether this place and this database are fine."),
+        "db": ("taskengine.cli.upkeep:db", "Check, back up and prune the database."),
+        "completion": ("taskengine.cli.completion:completion", "What a shell needs to complete commands and ids."),
         "version": ("taskengine.cli.version:version", "Say which version this is."),
     },
+)
+
+
+def _version(ctx: click.Context, _param: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001 -- click calls it
+    if is_asked:
+        click.echo(f"{PROGRAM} {__version__}")
+        ctx.exit()
+
+
+cli.params.append(
+    click.Option(
+        ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say which version this is."
+    )
 )
 
 

@@ -185,3 +185,25 @@ WHERE execution_id = ?1 AND log_id > ?2 AND (?3 IS NULL OR task = ?3) ORDER BY l
 JOURNAL_MODE: Final = "PRAGMA journal_mode"
 SYNCHRONOUS: Final = "PRAGMA synchronous"
 COUNT_ROWS: Final = {table: f"SELECT count(*) FROM {table}" for table in ("execution", "event", "task", "snapshot", "mark")}
+
+# ── upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+INTEGRITY: Final = "PRAGMA integrity_check(20)"
+# Ended before ?1, and nobody waits for an answer about it. ?2: how many at a time.
+PRUNABLE: Final = """
+SELECT execution_id FROM execution WHERE finished_at IS NOT NULL AND finished_at < ?1
+AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.execution_id = execution.execution_id AND inbox.answer IS NULL)
+ORDER BY execution_id LIMIT ?2"""
+COUNT_PRUNABLE: Final = f"SELECT count(*) FROM ({PRUNABLE})"
+# ?1 is a JSON array of ids. Marks of commands are `command:<id>:…`; those of starts hold the id as their answer.
+PRUNE: Final = (
+    f"DELETE FROM event WHERE execution_id IN {_WANTED}",
+    f"DELETE FROM task WHERE execution_id IN {_WANTED}",
+    f"DELETE FROM snapshot WHERE execution_id IN {_WANTED}",
+    f"DELETE FROM inbox WHERE execution_id IN {_WANTED}",
+    f"DELETE FROM log WHERE execution_id IN {_WANTED}",
+    f"""DELETE FROM mark WHERE key >= 'command:' AND key < 'command;'
+    AND substr(key, 9, instr(substr(key, 9), ':') - 1) IN {_WANTED}""",
+    f"DELETE FROM mark WHERE key >= 'start:' AND key < 'start;' AND CAST(answer AS TEXT) IN {_WANTED}",
+    f"DELETE FROM execution WHERE execution_id IN {_WANTED}",
+)

@@ -1,0 +1,182 @@
+"""What every error code means and what to do about it: findings from ``define.codes``, errors from the table here.
+
+``NAMES`` tells the names apart that share a class's code. It owns these words; whoever raises an error owns its message.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from taskengine import errors
+from taskengine.define.codes import CODES
+from taskengine.errors import TaskEngineError
+from taskengine.ports.store import CommitUnknownError
+
+__all__ = ["NAMES", "Page", "page_of", "pages"]
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One code, or one name under a code."""
+
+    code: str
+    name: str
+    severity: str
+    what: str
+    why: str
+    fix: str
+    names: tuple[str, ...] = ()  # of the errors that share the code
+
+
+# Of each class: who has to act, and what usually helps.
+_FIX_OF_CLASS: Final[dict[str, str]] = {
+    "DefinitionError": "correct the document or the input that the message names; `task-engine workflow check FILE` says where",
+    "LimitError": "make it smaller, or pass a reference (a path, a key) instead of the data",
+    "ExpressionError": "correct the expression; what it may read is in the message",
+    "NotFoundError": "give another id or name; `task-engine instance list` and `workflow list` show what there is",
+    "ConflictError": "look at what is there first, then decide; nothing was changed",
+    "CommandRefusedError": "look at the execution's state: `task-engine instance explain ID`; nothing was written",
+    "OutboundError": "look at the address, the other side, and what this engine may reach; the message says which",
+    "StorageError": "`task-engine doctor` looks at the file, its place, the disk and the locks",
+    "OverloadedError": "try again later, or start less at a time",
+    "UnknownEventError": "use the version of task-engine that wrote the database, or a newer one",
+    "CommitUnknownError": "look whether it took place (`task-engine instance status ID`) before doing it again",
+    "InternalError": "report it with what the same command prints with -vv",
+}
+
+# name → (class, what happened, what to do). A test looks each of them up in the sources.
+NAMES: Final[dict[str, tuple[str, str, str]]] = {
+    "execution_not_found": (
+        "NotFoundError",
+        "No execution has that id, or an id that begins or ends so.",
+        "task-engine instance list",
+    ),
+    "no_executions": (
+        "NotFoundError",
+        "The database holds no execution that @latest or @failed could mean.",
+        "task-engine run FILE",
+    ),
+    "id_too_short": ("NotFoundError", "Fewer than four characters of an id may mean anything.", "give more of it, or @latest"),
+    "ambiguous_id": (
+        "NotFoundError",
+        "Several ids or names begin or end so.",
+        "give more characters; the hint names the candidates",
+    ),
+    "unknown_path": ("NotFoundError", "The execution has no task of that path.", "task-engine instance tasks ID"),
+    "workflow_not_found": ("NotFoundError", "The database keeps no workflow of that name or id.", "task-engine workflow list"),
+    "version_not_found": ("NotFoundError", "The workflow has no such version.", "task-engine workflow versions NAME"),
+    "file_not_found": ("NotFoundError", "There is no such file.", "look at the path; it is relative to where you are"),
+    "database_not_found": (
+        "NotFoundError",
+        "There is no database at that path, and a command that only looks does not make one.",
+        "name the right one with --db or TASK_ENGINE_DB, or make one: task-engine run FILE",
+    ),
+    "function_not_found": (
+        "NotFoundError",
+        "A step names a function that cannot be imported here, or that nobody registered.",
+        "put the module beside the document, install it, or register the function; task-engine instance explain ID says which",
+    ),
+    "unknown_step_type": ("NotFoundError", "Nothing here performs steps of that type.", "task-engine workflow check FILE"),
+    "nothing_to_resume": ("NotFoundError", "No execution is left unfinished.", "task-engine instance list"),
+    "version_exists": (
+        "ConflictError",
+        "The same version label stands for another document already; versions never change.",
+        "give the changed document a new version, leave the version out, or run it with --draft",
+    ),
+    "owned_elsewhere": ("ConflictError", "Another living process runs the execution.", "task-engine instance watch ID"),
+    "other_workflow": (
+        "ConflictError",
+        "The execution runs another workflow than the file describes.",
+        "task-engine run --resume ID",
+    ),
+    "execution_already_finished": (
+        "CommandRefusedError",
+        "The execution has ended; what was asked for makes no sense any more.",
+        "task-engine instance retry ID begins a new round where something failed",
+    ),
+    "execution_not_finished": (
+        "CommandRefusedError",
+        "A whole execution is retried after it ended; while it goes on, one of its tasks can be.",
+        "task-engine task retry ID/STEP",
+    ),
+    "nothing_to_retry": ("CommandRefusedError", "Nothing in it failed or was cancelled.", "task-engine instance status ID"),
+    "task_not_failed": (
+        "CommandRefusedError",
+        "The task has not failed, so there is nothing to try again.",
+        "task-engine instance explain ID",
+    ),
+    "already_paused": ("CommandRefusedError", "It is paused already.", "task-engine instance resume ID"),
+    "not_paused": (
+        "CommandRefusedError",
+        "It is not paused; a pause of a task is ended at that task.",
+        "task-engine instance explain ID",
+    ),
+    "already_cancelling": ("CommandRefusedError", "It is being cancelled.", "task-engine instance terminate ID does not wait"),
+    "invalid_input": (
+        "DefinitionError",
+        "What --input gives does not fit the document's input schema.",
+        "the hint says what to add",
+    ),
+    "payload_too_large": (
+        "LimitError",
+        "An input, a signal or a result is larger than what is kept.",
+        "keep it in a file, pass its path",
+    ),
+    "not_ours": ("StorageError", "The file is a database of something else, or no database at all.", "name another file with --db"),
+    "database_newer": ("StorageError", "A newer task-engine wrote the database.", "use that version or a newer one"),
+    "database_not_accessible": ("StorageError", "The database cannot be opened or made.", "look at the path and its permissions"),
+    "network_file_system": ("StorageError", "File locks do not hold across machines.", "put the database on a local disk"),
+    "disk_full": (
+        "StorageError",
+        "There is no room left; what runs may still be finished.",
+        "make room, then go on; task-engine db prune",
+    ),
+    "store_busy": ("StorageError", "Another process kept the database locked for long.", "try again; task-engine doctor"),
+}
+
+
+def pages() -> list[Page]:
+    """Every code there is: the classes of errors, then the findings of documents, by code."""
+    known = [_of_class(kind) for kind in _classes()]
+    for one in CODES:
+        page = Page(code=one.code, name=one.name, severity=one.severity, what=one.message, why=one.meaning, fix=one.hint)
+        known.append(page)
+    return sorted(known, key=lambda page: page.code)
+
+
+def page_of(word: str) -> Page | None:
+    """The page of a code (any case) or of a name; None when there is none."""
+    for page in pages():
+        if word.upper() == page.code or word == page.name:
+            return page
+    if word in NAMES:
+        kind, what, fix = NAMES[word]
+        code = next(one.code for one in _classes() if one.__name__ == kind)
+        return Page(code=code, name=word, severity="error", what=what, why=_law(kind), fix=fix)
+    return None
+
+
+def _classes() -> list[type[TaskEngineError]]:
+    found: list[Any] = [getattr(errors, name) for name in errors.__all__]
+    return [one for one in (*found, CommitUnknownError) if one is not TaskEngineError]
+
+
+def _of_class(kind: type[TaskEngineError]) -> Page:
+    name = kind.__name__
+    names = tuple(one for one, (owner, *_) in NAMES.items() if owner == name)
+    return Page(
+        code=kind.code,
+        name=name,
+        severity="error",
+        what=_law(name),
+        why="Errors that say it in more detail share this code; the word after `name` in -o json tells them apart.",
+        fix=_FIX_OF_CLASS.get(name, "the message and its hint say what to do"),
+        names=names,
+    )
+
+
+def _law(name: str) -> str:
+    """What a class of errors promises: the first line of its docstring."""
+    kind = next(one for one in _classes() if one.__name__ == name)
+    return (kind.__doc__ or "").partition("\n")[0].replace("``", "`")
