@@ -171,6 +171,9 @@ class _Explorer:
 
     def explore(self) -> Exploration:
         plain = self._run(None)
+        if "steps" not in plain.facts:
+            hint = "signals={name: data} are sent after the start; prepare=… may mock steps"
+            raise ConflictError("stands_still", f"undisturbed, the execution {plain.facts['status']}", hint=hint)
         assert plain.history is not None, "the undisturbed run was not crashed"
         assert plain.commits, "it began in this store"
         points = [point for before in plain.commits for point in (before, msgspec.structs.replace(before, is_after=True))]
