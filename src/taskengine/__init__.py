@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from taskengine.define.decorators import task, workflow
     from taskengine.model.workflow import Join, Limits, OnError, RetryPolicy, Step, Workflow
     from taskengine.ports.context import TaskContext
+    from taskengine.ports.outbound import EgressPolicy
     from taskengine.runtime.settings import NodeSettings
 
 __version__ = "0.1.0"
 __all__ = [
+    "EgressPolicy",
     "Engine",
     "Execution",
     "Join",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "EgressPolicy": "taskengine.ports.outbound",
     "Engine": "taskengine.app.engine",
     "Execution": "taskengine.app.engine",
     "Join": "taskengine.model.workflow",

@@ -21,6 +21,7 @@ from taskengine.adapters.function.records import attach, detach
 from taskengine.adapters.lanes import ThreadLane
 from taskengine.adapters.secrets import EnvironmentSecrets
 from taskengine.app.executors import Executors
+from taskengine.app.outgoing import Outgoing, policy_from
 from taskengine.define.declared import Declares, must_be_sound
 from taskengine.errors import ConflictError, LimitError, NotFoundError
 from taskengine.model import command as cmd
@@ -28,6 +29,7 @@ from taskengine.model.ids import WORKFLOW
 from taskengine.model.value import Instant, Json, Raw, encode, is_deeper, raw
 from taskengine.model.workflow import Workflow
 from taskengine.ports.executor import Executor
+from taskengine.ports.outbound import EgressPolicy, Outbound
 from taskengine.ports.secrets import Secrets
 from taskengine.ports.store import ExecutionFilter, LogLine, Store, StoredWorkflow, Summary
 from taskengine.runtime.environment import Environment
@@ -73,6 +75,8 @@ class Engine:
         environment: Environment | None = None,
         services: Mapping[str, Any] | None = None,
         secrets: Secrets | None = None,
+        egress: EgressPolicy | None = None,
+        outbound: Outbound | None = None,
         around: Callable[[Mapping[str, Executor]], Mapping[str, Executor]] = lambda executors: executors,
     ) -> None:
         self._around = around  # what stands in front of the executors: a test's mocked steps
@@ -88,7 +92,13 @@ class Engine:
             max_payload=self._settings.max_payload,
             max_nesting=self._settings.max_nesting,
         )
-        self._executors = Executors({"function": lambda: self._functions})
+        self._outgoing = Outgoing(egress if egress is not None else policy_from(os.environ), outbound=outbound)
+        self._executors = Executors(
+            {
+                "function": lambda: self._functions,
+                "http": lambda: self._outgoing.executor(self._settings, now=self._environment.now),
+            }
+        )
         self._secrets = secrets if secrets is not None else EnvironmentSecrets(os.environ)
         self._checked: dict[int, Workflow] = {}  # those that were, held so that their numbers stay theirs
         self._parts: Parts | None = None
@@ -122,6 +132,7 @@ class Engine:
             await parts.services.stop()
         finally:  # also when whoever stops it loses patience: what is held for life must not be held without one
             self._functions.close()
+            await self._outgoing.close()
             await self._store.close()
 
     @property

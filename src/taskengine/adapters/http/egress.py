@@ -9,7 +9,7 @@ import ipaddress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, TypeAlias
 
-from taskengine.errors import OutboundError
+from taskengine.errors import DefinitionError, OutboundError
 from taskengine.ports.outbound import EgressPolicy
 
 __all__ = ["Egress"]
@@ -72,7 +72,7 @@ _ALLOW_HINT: Final = "name the host or its network in the egress policy, under a
 
 
 class Egress:
-    """A policy, read once. Raises ``ValueError`` for an entry that is neither a host nor a network."""
+    """A policy, read once. Raises ``bad_egress_policy`` for an entry that is neither a host nor a network."""
 
     def __init__(self, policy: EgressPolicy) -> None:
         self._policy = policy
@@ -126,7 +126,9 @@ class _Entries:
             except ValueError:
                 pass
             if not text or "/" in text or ":" in text or "*" in text.removeprefix("*."):
-                raise ValueError(f"{entry!r} is neither a host, an address, nor a network")
+                hint = "write api.internal, *.example.org, 10.1.2.3 or 10.1.0.0/16"
+                message = f"{entry!r} in the egress policy is neither a host, an address, nor a network"
+                raise DefinitionError("bad_egress_policy", message, hint=hint)
             if text.startswith("*."):
                 self._ends.append(text[1:])
             else:

@@ -17,7 +17,7 @@ __all__ = ["LazyOutbound"]
 
 
 class LazyOutbound:
-    """An ``Outbound``. Raises ``ValueError`` at once for a policy that cannot be read."""
+    """An ``Outbound``. Raises ``bad_egress_policy`` at once for a policy that cannot be read."""
 
     def __init__(self, policy: EgressPolicy | None = None, *, resolver: Resolver | None = None) -> None:
         self._policy = policy if policy is not None else EgressPolicy()
