@@ -3,6 +3,7 @@
 A script has one line for each attempt (the last one serves all further ones): ``ok:50`` succeeds after 50 ms,
 ``fail:ValueError:20`` fails, ``hang`` waits until it is cancelled, ``late:80`` waits, and when it is cancelled succeeds 80 ms
 later, ``slow:80`` waits, and when it is cancelled obeys 80 ms later, ``die:20`` takes its process with it.
+Some tell how far they are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from taskengine.testing.simulation.environment import EPOCH_AT
 
 SIGNALS: Final = ("alpha", "beta")
 ERRORS: Final[Mapping[str, type[Exception]]] = {"ValueError": ValueError, "KeyError": KeyError, "OSError": OSError}
+TALKATIVE: Final = frozenset({"ok:20", "ok:200", "ok:1500", "fail:ValueError:20", "hang"})  # they tell how far they are
 FOREVER_S: Final = 1_000_000.0
 
 
@@ -29,7 +31,12 @@ def functions(world: World) -> Callable[[SimNode], Mapping[str, Callable[..., An
         async def work(ctx: TaskContext, script: list[str], value: int = 0) -> dict[str, Any]:
             world.called(node, ctx.execution_id, task=int(ctx.task_id.rpartition("_")[2]), attempt=ctx.attempt)
             try:
-                await _play(world, node, script[min(ctx.attempt, len(script)) - 1])
+                line = script[min(ctx.attempt, len(script)) - 1]
+                if line in TALKATIVE:
+                    ctx.log(line)
+                    ctx.progress(0.5, data=ctx.attempt)
+                await _play(world, node, line)
+                ctx.heartbeat()
             finally:
                 node.running -= 1
             return {"step": ctx.step_id, "value": value + 1}

@@ -21,6 +21,7 @@ from taskengine.ports.store import (
     ExecutionFilter,
     Head,
     InboxAnswer,
+    LogLine,
     Message,
     Store,
     Stored,
@@ -207,3 +208,11 @@ class FaultyStore(Store):
 
     async def tasks(self, execution_id: str) -> list[TaskRow]:
         return await self._call(lambda: self._inner.tasks(execution_id))
+
+    # ── logs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def write_logs(self, lines: Sequence[LogLine]) -> None:
+        await self._write(lambda: self._inner.write_logs(lines))
+
+    async def logs(self, execution_id: str, *, task: int | None, after: int, limit: int) -> list[LogLine]:
+        return await self._call(lambda: self._inner.logs(execution_id, task=task, after=after, limit=limit))
