@@ -1,0 +1,94 @@
+"""The box of a child: a private home, its input as a file, a place for its result; gone with the child.
+
+Standard library only: the keeper's program loads it. The input may hold secrets: where the system has a file system in memory,
+the input is never on a disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from typing import Final
+
+__all__ = ["Box", "ResultError"]
+
+_MINE: Final = 0o700
+_SECRET: Final = 0o600
+_CHUNK: Final = 256 * 1024
+
+
+class ResultError(Exception):
+    """What the child left in place of a result cannot be taken."""
+
+
+class Box:
+    """Folders ``home`` and ``tmp``, files ``input.json`` and ``output.json``, and what was asked for."""
+
+    def __init__(self, root: str, input_root: str, *, name: str) -> None:
+        self.path = os.path.join(root, name)
+        self.input_folder = os.path.join(input_root, name + ".in")
+        self.home = f"{self.path}/home"
+        self.temporary = f"{self.path}/temporary"
+        self.input_path = f"{self.input_folder}/input.json"
+        self.result_path = f"{self.path}/output.json"
+
+    def make(self, content: bytes, files: tuple[tuple[str, str], ...]) -> None:
+        """Make it. ``OSError`` when there is no room or no right to."""
+        for folder in (self.path, self.input_folder, self.home, self.temporary):
+            os.mkdir(folder, _MINE)
+        _write(self.input_path, content)
+        for name, text in files:
+            _write(f"{self.path}/{name}", text.encode("utf-8", "surrogatepass"))
+
+    def result(self, limit: int) -> bytes:
+        """What was written to the result's file; nothing when there is none. ``ResultError``: it cannot be taken."""
+        try:
+            # Not through a link, and not waiting for the other end of a pipe: whatever is there was made by the child.
+            file = os.open(self.result_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise ResultError(f"the file of the result cannot be read: {error.strerror}") from None
+        try:
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):
+                raise ResultError("what stands in place of the result is no regular file")
+            if status.st_size > limit:
+                raise ResultError(f"the result has {status.st_size} bytes, {limit} are allowed")
+            pieces: list[bytes] = []
+            while piece := os.read(file, _CHUNK):
+                pieces.append(piece)
+            return b"".join(pieces)[: limit + 1]
+        finally:
+            os.close(file)
+
+    def remove(self) -> None:
+        """Remove it, as far as rights go."""
+        for folder in (self.input_folder, self.path):
+            shutil.rmtree(folder, onerror=_open_up)
+
+
+def _open_up(_: object, path: str, __: object) -> None:
+    """A folder without rights for its owner: give them back and try once more."""
+    parent = os.path.dirname(path)
+    try:
+        for one in (parent, path):
+            if stat.S_ISDIR(os.lstat(one).st_mode):
+                os.chmod(one, _MINE)
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)
+    except OSError:
+        return
+
+
+def _write(path: str, content: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _SECRET)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(file, view) :]
+    finally:
+        os.close(file)
