@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from taskengine.model.value import Instant
 from taskengine.ports.executor import Executor
-from taskengine.ports.outbound import EgressPolicy, Outbound
+from taskengine.ports.outbound import EGRESS_ALLOW, EgressPolicy, Outbound
 from taskengine.runtime.settings import NodeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-__all__ = ["ALLOW", "Outgoing", "policy_from"]
+__all__ = ["Outgoing", "policy_from"]
 
-ALLOW: Final = "TASK_ENGINE_EGRESS_ALLOW"
 _LOOPBACK: Final = "loopback"
 
 
 def policy_from(variables: Mapping[str, str]) -> EgressPolicy:
     """The policy of an environment: hosts, addresses and networks with commas between them; ``loopback`` is this machine."""
-    entries = [entry.strip() for entry in variables.get(ALLOW, "").split(",") if entry.strip()]
+    entries = [entry.strip() for entry in variables.get(EGRESS_ALLOW, "").split(",") if entry.strip()]
     return EgressPolicy(
         allow=tuple(entry for entry in entries if entry.lower() != _LOOPBACK),
         allow_loopback=any(entry.lower() == _LOOPBACK for entry in entries),

@@ -7,11 +7,13 @@ through ``Outbound``, so that there is one place that judges where a call may go
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
-__all__ = ["Answer", "Call", "EgressPolicy", "Outbound", "Resolver"]
+__all__ = ["EGRESS_ALLOW", "Answer", "Call", "EgressPolicy", "Outbound", "Resolver"]
+
+EGRESS_ALLOW: Final = "TASK_ENGINE_EGRESS_ALLOW"  # the variable of the environment that allows more, where no policy is given
 
 
 class EgressPolicy(msgspec.Struct, frozen=True, kw_only=True):

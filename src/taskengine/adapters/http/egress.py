@@ -6,11 +6,12 @@ The networks are written down here and not asked of ``ipaddress``, whose opinion
 from __future__ import annotations
 
 import ipaddress
+import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, TypeAlias
 
 from taskengine.errors import DefinitionError, OutboundError
-from taskengine.ports.outbound import EgressPolicy
+from taskengine.ports.outbound import EGRESS_ALLOW, EgressPolicy
 
 __all__ = ["Egress"]
 
@@ -66,9 +67,13 @@ _OTHER_PROTOCOLS: Final = frozenset(
     {1719, 1720, 1723, 2049, 2375, 2376, 2379, 2380, 3306, 3389, 3659, 4045, 4190, 5060, 5061, 5432, 5672, 5900, 6000, 6379, 6380}
     | {6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 9042, 9092, 10080, 10250, 11211, 27017, 27018}
 )
+_HOST: Final = re.compile(r"(\*\.)?[^\W_][\w-]*(\.[\w-]+)*")
 _WEB: Final = frozenset({80, 443})
 _FIRST_FREE_PORT: Final = 1024
-_ALLOW_HINT: Final = "name the host or its network in the egress policy, under allow, if this node may call it"
+_ALLOW_HINT: Final = f"allow the host or its network in the egress policy, or {EGRESS_ALLOW}, if this node may call it"
+_LOOPBACK_HINT: Final = (
+    f"set {EGRESS_ALLOW}=loopback, or give the engine EgressPolicy(allow_loopback=True), if this node may call it"
+)
 
 
 class Egress:
@@ -96,7 +101,8 @@ class Egress:
             reason = self._reason(host.rstrip(".").lower(), judged, given=given)
             if reason:
                 where = f"{host} is {address}, which" if host != address else address
-                raise OutboundError("egress_denied", f"{where} may not be called: {reason}", hint=_ALLOW_HINT, url=url)
+                hint = _LOOPBACK_HINT if LOOPBACK in reason else _ALLOW_HINT
+                raise OutboundError("egress_denied", f"{where} may not be called: {reason}", hint=hint, url=url)
 
     def _reason(self, host: str, address: Address, *, given: Address) -> str:
         """Why not; empty when it may."""
@@ -125,7 +131,7 @@ class _Entries:
                 continue
             except ValueError:
                 pass
-            if not text or "/" in text or ":" in text or "*" in text.removeprefix("*."):
+            if _HOST.fullmatch(text) is None:
                 hint = "write api.internal, *.example.org, 10.1.2.3 or 10.1.0.0/16"
                 message = f"{entry!r} in the egress policy is neither a host, an address, nor a network"
                 raise DefinitionError("bad_egress_policy", message, hint=hint)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
@@ -117,8 +118,8 @@ def _words(error: BaseException) -> str:
     """What the system said, of whatever it is wrapped in."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror
+        if isinstance(seen, OSError) and seen.errno is not None:
+            return os.strerror(seen.errno).lower()
         first: object = seen.args[0] if seen.args else None
         seen = first if isinstance(first, BaseException) else seen.__cause__ or seen.__context__
     return "no connection"
