@@ -32,6 +32,7 @@ class Overtaken(Enum):
     YES = "overtaken"
 
 
+_NOBODY_KNOWS: Final[Sequence[None]] = (None,)
 OVERTAKEN: Final = Overtaken.YES
 Fate: TypeAlias = Verdict | Literal[Overtaken.YES]
 
@@ -155,7 +156,7 @@ class GroupCommit:
                 if len(tried) == 1:
                     known = [Verdict.CONFLICT]  # its execution is dropped and read again
                 else:
-                    known = [one for append in tried for one in await self._commit([append]) or [None]]
+                    known = [one for append in tried for one in await self._commit([append]) or _NOBODY_KNOWS]
             if known is not None:
                 verdicts.update({index: verdict for index, verdict in zip(left, known, strict=True) if verdict is not None})
                 left = [index for index in left if index not in verdicts]

@@ -175,11 +175,11 @@ class Audit:
     def _check_row(self, record: Record, before: Summary) -> None:
         state, row = record.state, record.summary
         where = f"{row.execution_id} after event {row.seq}"
-        says = (row.status, row.outcome, row.priority, row.business_key, row.updated_at, row.finished_at)
-        says = (*says, row.total, row.completed, row.failed)
+        head = (row.status, row.outcome, row.priority, row.business_key, row.updated_at, row.finished_at)
+        says = (*head, row.total, row.completed, row.failed)
         counts = state.counts
-        is_so = (state.status.value, (state.outcome or ""), state.priority, state.business_key, state.at, state.finished_at)
-        is_so = (*is_so, state.plan.size, counts[Phase.COMPLETED], counts[Phase.FAILED])
+        truth = (state.status.value, (state.outcome or ""), state.priority, state.business_key, state.at, state.finished_at)
+        is_so = (*truth, state.plan.size, counts[Phase.COMPLETED], counts[Phase.FAILED])
         self._require(says == is_so, "row_differs", f"{where}: the row says {says}, the history {is_so}")
         self._require(
             row.token >= before.token and row.seq >= before.seq, "token_goes_back", f"{where}: {before.token} → {row.token}"

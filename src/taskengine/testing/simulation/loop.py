@@ -255,8 +255,8 @@ class SimLoop(asyncio.BaseEventLoop):
                 task.cancel()
             if left:
                 self.run_forever()
-        for task in asyncio.all_tasks(self):
-            coroutine = task.get_coro()
+        for other in asyncio.all_tasks(self):
+            coroutine = other.get_coro()
             if isinstance(coroutine, Coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
                 coroutine.close()  # its node died before it began
 

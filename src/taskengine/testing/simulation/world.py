@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from taskengine.app.engine import Engine
@@ -92,7 +93,7 @@ class World:
             node = self._make(settings)
             started = node.domain.spawn(node.engine.start())
             answer = self._expect(node)
-            started.add_done_callback(lambda task, answer=answer: self._pass_on(task, answer))
+            started.add_done_callback(partial(self._pass_on, answer=answer))
             try:
                 await answer
             except StorageError:
@@ -165,7 +166,7 @@ class World:
         self.counts["stop"] += 1
         stopped = node.domain.spawn(node.engine.stop())
         answer = self._expect(node)
-        stopped.add_done_callback(lambda task, answer=answer: self._pass_on(task, answer))
+        stopped.add_done_callback(partial(self._pass_on, answer=answer))
         try:
             await answer
         except NodeGone:
