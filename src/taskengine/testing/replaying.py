@@ -22,9 +22,11 @@ from taskengine.kernel.advance import advance, fold
 from taskengine.kernel.decide import decide
 from taskengine.kernel.plan import compile_plan
 from taskengine.kernel.state import Execution
+from taskengine.kernel.story import why
 from taskengine.model import command as cmd
 from taskengine.model import event as ev
 from taskengine.model.codec import encode_event
+from taskengine.model.status import Phase
 from taskengine.model.workflow import Workflow
 from taskengine.testing.documents import workflow_of
 from taskengine.testing.history import History
@@ -33,6 +35,7 @@ from taskengine.testing.recording import Recording, final_state, read_recording,
 __all__ = ["ReplayError", "histories", "replay"]
 
 _SHOWN: Final = 300  # characters of an event
+_NAMED: Final = 5  # steps in a message
 _BROKEN: Final = (AssertionError, KeyError, IndexError, TypeError, ValueError)
 
 
@@ -52,22 +55,26 @@ def histories(folder: str | Path) -> list[Path]:
     return found
 
 
-def replay(file: str | Path, workflow: Workflow | Declares | str | Path | None = None) -> History:
+def replay(file: str | Path, workflow: Workflow | Declares | str | Path | None = None, *, folds_only: bool = False) -> History:
     """Replay a file that ``History.record`` wrote, with this workflow or document (none: the one that was recorded).
 
     Raises ``ReplayError`` naming the first event that would be refused or differ, and what reads the file and the workflow raises.
+    ``folds_only``: do not decide again, only fold what was decided then.
     """
     recording = read_recording(file)
     present = _present(workflow, recording)
     _fold_again(recording)
-    _decide_again(recording, present)
+    if not folds_only:
+        _decide_again(recording, present)
     return History(recording.execution_id, workflow=present, events=recording.events)
 
 
 def _present(workflow: Workflow | Declares | str | Path | None, recording: Recording) -> Workflow:
     if workflow is None:
         return recording.workflow
-    return msgspec.structs.replace(workflow_of(workflow), version=recording.workflow.version)
+    # In the order of the stored form: rendered parameters have the order of what they were rendered from.
+    stored = msgspec.json.encode(workflow_of(workflow), order="sorted")
+    return msgspec.structs.replace(msgspec.json.decode(stored, type=Workflow), version=recording.workflow.version)
 
 
 def _fold_again(recording: Recording) -> None:
@@ -113,7 +120,7 @@ def _decide_again(recording: Recording, workflow: Workflow) -> None:
         except _BROKEN as error:
             raise _differs(recording, seq, what=f"it has no place in the workflow any more: {error!r}") from error
         if not decided:
-            raise _differs(recording, seq, what="nothing would happen there")
+            raise _differs(recording, seq, what=f"instead nothing would happen: {_rest(state)}")
         for offset, event in enumerate(decided):
             if offset >= len(following):
                 raise _differs(recording, len(events), what=f"this would follow it: {_shown(event)}")
@@ -132,9 +139,10 @@ def _turn(state: Execution, following: Sequence[ev.Event]) -> Sequence[ev.Event]
     for command in causes:
         with suppress(CommandRefusedError):
             decided = decide(state, command, first.at)
-            if list(decided) == list(following[: len(decided)]):
+            if decided and list(decided) == list(following[: len(decided)]):
                 return advance(state, command).events
-    return advance(state, causes[0]).events
+    # Time alone; else it is not what the likeliest cause would lead to now.
+    return advance(state, cmd.Tick(at=first.at)).events or advance(state, causes[0]).events
 
 
 def _is_mapped(state: Execution, event: ev.Event) -> bool:
@@ -220,6 +228,12 @@ def _differs(recording: Recording, seq: int, *, what: str) -> ReplayError:
     event = recording.events[seq - 1]
     place = f"{recording.path}:{seq + 1}"  # the first line is no event
     return ReplayError(f"{place}: event {seq} is {_shown(event)}\n{what}", seq=seq)
+
+
+def _rest(state: Execution) -> str:
+    """Where the open steps stand."""
+    begun = [step.path for step in state.plan.steps[1:] if Phase.PENDING < state.phase[step.number] <= Phase.RETRYING]
+    return "; ".join(f"{path} {why(state, path)}" for path in begun[:_NAMED]) or "no step is open"
 
 
 def _shown(event: ev.Event) -> str:

@@ -1,0 +1,121 @@
+"""Makes the recorded histories beside this file: ``python -m tests.histories.shapes`` adds those that are missing.
+
+What is there is never written again: each file is what the version that made it wrote, and every later one must read it alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from taskengine import OnError, Step, Workflow
+from taskengine.model.workflow import Limits
+from taskengine.testing import History, record, virtual_engine
+from tests.kernel.graphs import workflow as random_workflow
+from tests.kernel.play import play
+from tests.kernel.seen import Seen
+from tests.testing.workflows import FUNCTIONS, ORDER, PATIENT, call, flow, wait
+
+FOLDER = Path(__file__).parent
+WEATHER = FOLDER.parents[1] / "examples" / "weather"
+RANDOM_SEEDS = (3, 7, 11, 19, 23, 42, 116, 134)
+LONGEST = 400  # events
+
+
+def retries_and_joins() -> History:
+    with virtual_engine(functions=FUNCTIONS) as engine:
+        engine.step("fetch").fails(2, error=ConnectionError("no route"))
+        return engine.run(ORDER, params={"x": 4}).history
+
+
+def approval() -> History:
+    steps = (wait("approval", signal="approved", deadline="7d"), call("book", "double", "approval", params={"x": 3}))
+    with virtual_engine(functions=FUNCTIONS) as engine:
+        execution = engine.execute_workflow(flow(*steps, name="approval"))
+        engine.clock.advance(days=2)
+        execution.signal("approved", {"by": "Ada"})
+        return execution.result().history
+
+
+def waits_still() -> History:
+    with virtual_engine() as engine:
+        execution = engine.execute_workflow(flow(wait("approval", signal="approved"), wait("month", duration="30d"), name="waits"))
+        execution.signal("early", 1)
+        execution.pause("/approval/")
+        return execution.history()
+
+
+def timeouts() -> History:
+    slow = call("slow", "slowly", params={"hours": 9}, timeout_ms=3_600_000, retry=PATIENT, on_error=OnError.CONTINUE)
+    with virtual_engine(functions=FUNCTIONS) as engine:
+        work = Workflow(name="timeouts", steps=(slow, wait("ever", signal="ever")), limits=Limits(timeout_ms=86_400_000))
+        return engine.run(work).history
+
+
+def rounds() -> History:
+    """Fails, is retried, paused, cancelled, retried again, terminated, and completes in the end."""
+    steps = (call("first", "double", params={"x": 1}), call("nap", "slowly", "first", params={"hours": 5}))
+    with virtual_engine(functions=FUNCTIONS) as engine:
+        engine.step("first").fails(1, error=ValueError("not yet"))
+        execution = engine.execute_workflow(flow(*steps, name="rounds"))
+        execution.result()
+        execution.retry()
+        execution.pause()
+        engine.clock.advance(hours=1)
+        execution.resume()
+        execution.cancel()
+        execution.result()
+        execution.retry()
+        execution.terminate()
+        execution.retry("/nap/")
+        return execution.result(timeout=timedelta(days=2)).history
+
+
+def mapped() -> History:
+    step = call("only", "double", params={"x": 2}, output_mapping={"twice": "{{ output }}"})
+    with virtual_engine(functions=FUNCTIONS) as engine:
+        return engine.run(
+            flow(step, Step(id="after", type="noop", depends_on=("only",)), name="mapped", output="{{ steps.only.output }}")
+        ).history
+
+
+def weather() -> History:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), virtual_engine() as engine:
+        shutil.copy(WEATHER / "data" / "seattle-weather-defects.csv", "weather.csv")
+        return engine.run(WEATHER / "weather.yaml", params={"csv": "weather.csv", "workdir": "out"}).history
+
+
+def by_chance(seed: int) -> History:
+    """Whatever people, programs and accidents may do: losses, quarantine, signals, controls."""
+    draw = random.Random(seed)
+    graph = [draw.randrange(2**16) for _ in range(400)]
+    steps = [[draw.randrange(2**16) for _ in range(6)] for _ in range(80)]
+    machine = play(graph, steps, random_workflow, Seen())
+    return History("ex_00000000000000000000000000", workflow=machine.plan.workflow, events=machine.history)
+
+
+SHAPES: dict[str, Callable[[], History]] = {
+    shape.__name__.replace("_", "-"): shape
+    for shape in (retries_and_joins, approval, waits_still, timeouts, rounds, mapped, weather)
+} | {f"by-chance-{seed}": lambda seed=seed: by_chance(seed) for seed in RANDOM_SEEDS}
+
+
+def main() -> None:
+    for name, make in SHAPES.items():
+        path = FOLDER / f"{name}.jsonl"
+        if path.exists():
+            continue
+        history = make()
+        if len(history.events) <= LONGEST:
+            print(f"{record(history, path).name}: {len(history.events)} events, {history.status}")
+        else:
+            print(f"{path.name}: too long, {len(history.events)} events")
+
+
+if __name__ == "__main__":
+    main()
