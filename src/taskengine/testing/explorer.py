@@ -218,6 +218,7 @@ class _Explorer:
         first = _Life(self, open_store(), point=point, starts_at_s=0.0, number=0)
         lives = [first]
         try:
+            first.live(self)
             if point is not None:
                 if not first.is_crashed:
                     raise ConflictError(
@@ -225,7 +226,8 @@ class _Explorer:
                         f"the first run had commit {point.commit}, a later one ended before it",
                         hint="explore functions that do the same each time; reset() takes away what they left behind",
                     )
-                lives.append(_Life(self, open_store(), point=None, starts_at_s=first.ended_at_s + _RESTART_S, number=1))
+                lives.append(_Life(self, open_store(), point=None, starts_at_s=first.now_s + _RESTART_S, number=1))
+                lives[-1].live(self)
             last = lives[-1]
             facts = {**last.facts, "effects": self._effects()}
         finally:
@@ -284,8 +286,14 @@ class _Life:
         self.facts: dict[str, Any] = {}
         self.history: History | None = None
         self.engine = explorer.make(self._loop, cast("Store", _Commits(store, self._commit)), number=number)
+
+    def live(self, explorer: _Explorer) -> None:
+        """To its end. Raises what the client was told, unless it is only that the execution stands still."""
         self._loop.run_until_complete(self._live(explorer))
-        self.ended_at_s = self._loop.time()
+
+    @property
+    def now_s(self) -> float:
+        return self._loop.time()
 
     @property
     def is_crashed(self) -> bool:
@@ -298,9 +306,9 @@ class _Life:
     async def _live(self, explorer: _Explorer) -> None:
         used = self._loop.create_task(self._use(explorer))
         await asyncio.wait((used, self._dead), return_when=asyncio.FIRST_COMPLETED)
+        await self._store.close()  # what the system does for a process that is gone: its locks are free
         if not self.is_crashed:
             self.facts, self.history = await used
-        await self._store.close()  # what the system does for a process that is gone: its locks are free
 
     async def _use(self, explorer: _Explorer) -> tuple[dict[str, Any], History | None]:
         await self.engine.start()
