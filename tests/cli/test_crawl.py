@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -33,6 +34,18 @@ EVERYTHING = dict(walk(cli))
 LEAVES = {words: command for words, command in EVERYTHING.items() if isinstance(command, EngineCommand)}
 MAKES_A_DATABASE = frozenset({("workflow", "upload")})
 LOOKS_ANYWAY = frozenset({("doctor",)})
+RUNS_ON = frozenset({("dev",)})  # until somebody ends it: an error of a run is told, and does not end it
+FILES = {
+    "absent": ("absent.yaml", None),
+    "empty": ("empty.yaml", b""),
+    "broken": ("broken.yaml", b"name: [\n"),
+    "bytes": ("bytes.yaml", bytes(range(256))),
+    "cyclic": (
+        "cyclic.yaml",
+        b"name: c\nsteps: [{id: a, type: noop, depends_on: [b]}, {id: b, type: noop, depends_on: [a]}]\n",
+    ),
+    "folder": (".", None),
+}
 each = pytest.mark.parametrize("words", EVERYTHING, ids=lambda words: "-".join(words) or "root")
 
 
@@ -54,6 +67,7 @@ def arguments(words: tuple[str, ...], *, execution: str = "@latest") -> list[str
         "files": "hello.yaml",
         "workflow": "hello",
         "target": f"{execution}/approval",
+        "folder": "here",
         "code": "TE1204",
         "copy": "copy.db",
         "shell": "bash",
@@ -64,6 +78,9 @@ def arguments(words: tuple[str, ...], *, execution: str = "@latest") -> list[str
 
 def test_the_tree_is_the_one_that_is_documented() -> None:
     assert [" ".join(words) for words in LEAVES] == [
+        "demo",
+        "init",
+        "dev",
         "run",
         "workflow check",
         "workflow upload",
@@ -134,11 +151,14 @@ def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(words: tuple
     assert "Did you mean " in result.output
 
 
-def must_be_an_error(result: Result, *, code: int, name: str) -> None:
+def must_be_an_error(result: Result, *, code: int, name: str, has_json: bool = True) -> None:
     """One line that names it, a hint, and nothing on stdout."""
     assert result.exit_code == code, result.output
     assert isinstance(result.exception, SystemExit)
     assert result.stdout == ""
+    if not has_json:
+        assert "  hint: " in result.stderr or name == "file_not_found"
+        return
     error = json.loads(result.stderr)["error"]
     assert error["name"] == name
     assert error["message"]
@@ -162,7 +182,7 @@ def test_an_ambiguous_id_is_named_with_candidates(words: tuple[str, ...], ask: A
     assert len(json.loads(result.stderr)["error"]["details"]["candidates"]) == 3
 
 
-@having("database", but=MAKES_A_DATABASE | LOOKS_ANYWAY)
+@having("database", but=MAKES_A_DATABASE | LOOKS_ANYWAY | RUNS_ON)
 def test_a_missing_database_is_an_error_and_none_is_made(words: tuple[str, ...], past: Folder, ask: Ask) -> None:
     resume = ["--resume"] if words == ("run",) else []
     result = ask(*words, *arguments(words), *resume, "--db", "absent.db", "-o", "json")
@@ -177,12 +197,64 @@ def test_a_database_in_memory_would_be_lost(words: tuple[str, ...], ask: Ask) ->
     assert "a database in memory would end with the command" in result.output
 
 
-@having("database", but=LOOKS_ANYWAY)
+@having("database", but=LOOKS_ANYWAY | RUNS_ON)
 def test_a_broken_database_is_an_error(words: tuple[str, ...], past: Folder, ask: Ask) -> None:
     (past.path / "broken.db").write_bytes(b"this is no database at all" * 100)
     given = ["--input", "who=Ada"] if words == ("run",) else []
     result = ask(*words, *arguments(words), *given, "--db", "broken.db", "-o", "json")
     must_be_an_error(result, code=6, name=json.loads(result.stderr)["error"]["name"])
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("words", [("run",), ("workflow", "check"), ("workflow", "upload")], ids="-".join)
+def test_a_broken_file_is_an_error_with_its_place_and_nothing_is_made(
+    words: tuple[str, ...], kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, data = FILES[kind]
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    result = CliRunner().invoke(cli, [*words, name])
+    assert result.exit_code == (3 if kind == "absent" else 8)
+    assert isinstance(result.exception, SystemExit)
+    assert "error[TE" in result.output
+    assert "hint: " in result.output
+    assert "Traceback" not in result.output
+    assert not (tmp_path / ".task-engine").exists()
+
+
+def test_developing_needs_a_file_that_is_there(ask: Ask) -> None:
+    must_be_an_error(ask("dev", "absent.yaml"), code=3, name="file_not_found", has_json=False)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("", 2),
+        ("--version", 0),
+        ("--wrong", 2),
+        ("instance", 2),
+        ("instance status ZZZZ", 3),
+        ("instance list --db absent.db", 3),
+        ("instance signal @latest", 2),
+        ("workflow check absent.yaml", 3),
+        ("workflow show absent", 3),
+        ("workflow export hello", 0),
+        ("run hello.yaml", 8),
+        ("explain TE0000", 3),
+        ("doctor", 0),
+        ("db check", 0),
+        ("completion tcsh", 2),
+        ("instance resume @latest", 5),
+        ("task retry @latest/approval", 5),
+    ],
+)
+def test_a_process_ends_with_the_same_code_and_no_traceback(past: Folder, line: str, code: int) -> None:
+    ended = past.run(*line.split())
+    assert ended.code == code
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert code == 0 or ended.stderr
 
 
 @having("task")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 __all__ = [
+    "DEFAULT_DATABASE",
     "NEWEST",
     "PROGRAM",
     "Database",

@@ -22,21 +22,28 @@ _TRACEBACKS_FROM: Final = 2  # -vv
 
 
 def report_error(error: TaskEngineError, *, output: str, verbosity: int) -> None:
-    """Write an error to stderr in the form that was asked for."""
+    """Write an error to stderr in the form that was asked for. One without a hint of its own points to its page."""
+    hint = error.hint or _page(error)
     if output == "json":
         findings: Any = error.facts.get("findings")
         document = {
             "code": findings[0].code if findings else error.code,
             "name": error.name,
             "message": error.message,
-            "hint": error.hint,
+            "hint": hint,
             "details": error.facts,
         }
         sys.stderr.write(msgspec.json.encode({"error": document}, enc_hook=str).decode() + "\n")
     else:
-        say_error(error.code, error.message, hint=error.hint)
+        say_error(error.code, error.message, hint=hint)
     if verbosity >= _TRACEBACKS_FROM:
         traceback.print_exception(error)
+
+
+def _page(error: TaskEngineError) -> str:
+    from taskengine.cli.pages import page_of
+
+    return f"task-engine explain {error.name if page_of(error.name) else error.code}"
 
 
 def say_error(code: str, message: str, *, hint: str = "") -> None:

@@ -29,6 +29,9 @@ cli = LazyGroup(
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     lazy={
+        "demo": ("taskengine.cli.start:demo", "Run a small example and watch it."),
+        "init": ("taskengine.cli.start:init", "Make a small project to begin with."),
+        "dev": ("taskengine.cli.developing:dev", "Run a workflow again whenever it is saved."),
         "run": ("taskengine.cli.run:run", "Run a workflow here and now, or go on with one."),
         "workflow": ("taskengine.cli.workflow:workflow", "Check, keep, show and run workflows."),
         "instance": ("taskengine.cli.instance:instance", "See and control executions."),

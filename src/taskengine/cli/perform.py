@@ -47,6 +47,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Json]
     resume: str  # an execution, NEWEST, or empty to start one
     is_watched: bool
+    is_plain: bool = False  # lines, also where a live picture could be
     timeout_ms: int | None
     grace_ms: int
     by: str
@@ -147,7 +148,7 @@ async def _watched(engine: Engine, follower: Follower, *, order: Order, interrup
     loop = asyncio.get_running_loop()
     give_up_at = None if order.timeout_ms is None else loop.time() + order.timeout_ms / 1_000
     ended = loop.create_task(engine.wait_for_instance(follower.state.execution_id), name="taskengine-cli-wait")
-    view = view_on(is_watched=order.is_watched, after=after)
+    view = view_on(is_watched=order.is_watched, is_plain=order.is_plain, after=after)
     stopped_by = ""
     try:
         while not stopped_by:
@@ -183,11 +184,11 @@ async def _show(view: View, follower: Follower, *, engine: Engine) -> None:
     view.show(follower, changes, now=engine.node.environment.now())
 
 
-def view_on(*, is_watched: bool, after: int) -> View:
+def view_on(*, is_watched: bool, after: int, is_plain: bool = False) -> View:
     """Live on a terminal, lines in a pipe, nothing where nobody watches. What happened up to ``after`` is old news."""
     if not is_watched:
         return Silence()
-    if look(sys.stderr).is_live:
+    if look(sys.stderr).is_live and not is_plain:
         from taskengine.cli.live import LiveView
 
         return LiveView()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -60,6 +59,8 @@ def follow(execution: str, *, database: Database, output: str, timeout_ms: int |
 
 
 async def _followed(inspector: Inspector, word: str, *, database: Database, timeout_ms: int | None) -> Ending:
+    import asyncio
+
     import msgspec
 
     from taskengine.cli.loop import Interrupts
