@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from taskengine import RetryPolicy, TaskContext
 from taskengine.errors import ConflictError, NotFoundError
-from taskengine.testing import CrashError, explore_crashes
+from taskengine.testing import CrashError, HistoryError, explore_crashes
 from tests.testing.workflows import FUNCTIONS, ORDER, call, flow, wait
 
 SHOP = flow(
@@ -159,7 +160,7 @@ def test_signals_are_sent_once_whatever_crashes() -> None:
         wait("second", "book", signal="approved", deadline="7d"),
         output="{{ steps.book.output }}",
     )
-    found = explore_crashes(approval, functions=FUNCTIONS, signals={"approved": 4})
+    found = explore_crashes(approval, functions=FUNCTIONS, signals={"approved": 4}, status="failed")
     assert found.history.output is None  # the second one was never sent
     found.history.failed("second", error="Timeout")
     found.history.completed("book")
@@ -168,6 +169,24 @@ def test_signals_are_sent_once_whatever_crashes() -> None:
 def test_mocks_stand_in_every_engine() -> None:
     found = explore_crashes(SHOP, prepare=lambda engine: (engine.step("charge").returns(3), engine.step("mail").returns(None)))
     assert found.history.output == 3
+
+
+def test_a_workflow_that_fails_anyway_is_not_explored_unless_that_is_meant() -> None:
+    broken = flow(call("only", "broken"))
+    with pytest.raises(HistoryError, match="the execution should be completed, it is failed: ValueError"):
+        explore_crashes(broken, functions=FUNCTIONS)
+    assert explore_crashes(broken, functions=FUNCTIONS, status="failed").points == 4
+
+
+def test_a_mock_that_is_a_plain_function_is_explored_in_the_same_order_each_time() -> None:
+    rows: list[int] = []
+    with pytest.raises(CrashError, match="effects: 2, undisturbed 1"):
+        explore_crashes(
+            flow(call("only", "missing")),
+            prepare=lambda engine: engine.step("only").does(lambda: rows.append(threading.get_ident())),
+            reset=rows.clear,
+            effects=lambda: len(rows),
+        )
 
 
 async def test_it_can_be_called_where_a_loop_runs() -> None:

@@ -101,6 +101,7 @@ def explore_crashes(
     signals: Mapping[str, Json] | None = None,
     prepare: Prepare = lambda _: None,
     may_wait_for_a_person: bool = False,
+    status: str = "completed",
     sqlite_in: str | Path | None = None,
 ) -> Exploration:
     """Run a workflow undisturbed, then once for each point at which the engine may crash, and compare.
@@ -109,7 +110,8 @@ def explore_crashes(
     (what the functions left behind), ``reset()`` takes that away before each run; the work of steps in ``once`` may be done once
     only. ``signals`` are sent after the start. ``prepare(engine)`` may mock steps of each engine. ``may_wait_for_a_person``: a step
     that is not idempotent may wait for one after a crash. ``sqlite_in``: a folder, to explore on SQLite files there.
-    Raises ``CrashError`` telling the first point at which anything differs.
+    ``status``: how the undisturbed run must end, else its history is told (``HistoryError``): a crash changes little for a
+    workflow that fails anyway. Raises ``CrashError`` telling the first point at which anything differs.
     """
     with ExitStack() as used:
         stores = _memory_stores
@@ -126,6 +128,7 @@ def explore_crashes(
             signals=signals or {},
             prepare=prepare,
             may_wait_for_a_person=may_wait_for_a_person,
+            status=status,
             stores=stores,
         )
         thread = used.enter_context(ThreadPoolExecutor(1))  # the caller may have a running loop
@@ -156,6 +159,7 @@ class _Explorer:
         signals: Mapping[str, Json],
         prepare: Prepare,
         may_wait_for_a_person: bool,
+        status: str,
         stores: Callable[[], Callable[[], Store]],
     ) -> None:
         self._workflow: Any = workflow
@@ -167,7 +171,8 @@ class _Explorer:
                 raise NotFoundError("unknown_step", f'the workflow has no step "{step}"', hint=nearest(step, steps))
         self._params, self._functions, self._source = params, functions, source
         self._reset, self._effects, self._once, self._signals = reset, effects, once, signals
-        self._prepare, self._may_wait, self._stores = prepare, may_wait_for_a_person, stores
+        self._prepare, self._may_wait, self._status = prepare, may_wait_for_a_person, status
+        self._stores = stores
 
     def explore(self) -> Exploration:
         plain = self._run(None)
@@ -176,6 +181,7 @@ class _Explorer:
             raise ConflictError("stands_still", f"undisturbed, the execution {plain.facts['status']}", hint=hint)
         assert plain.history is not None, "the undisturbed run was not crashed"
         assert plain.commits, "it began in this store"
+        plain.history.ended(self._status)
         points = [point for before in plain.commits for point in (before, msgspec.structs.replace(before, is_after=True))]
         if len(points) > MOST_POINTS:
             message = f"this run has {len(points)} points to crash at, {MOST_POINTS} are explored"

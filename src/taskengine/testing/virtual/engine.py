@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -30,7 +29,7 @@ from taskengine.testing.documents import is_document, read_document
 from taskengine.testing.history import History, read_history
 from taskengine.testing.virtual.clock import Clock, VirtualEnvironment
 from taskengine.testing.virtual.loop import Pace, VirtualLoop
-from taskengine.testing.virtual.steps import MockedStep, Steps
+from taskengine.testing.virtual.steps import MockedStep, Steps, in_loop
 
 __all__ = ["SETTINGS", "Ended", "TestedEngine", "VirtualEngine", "VirtualExecution"]
 
@@ -147,7 +146,7 @@ class VirtualEngine:
         environment = VirtualEnvironment(loop, starts_at=starts_at, seed=seed)
         self.clock = Clock(environment)
         self._loop = loop
-        self._steps = Steps(now=lambda: self.clock.now, is_plain=self._is_plain, is_staggered=not has_threads)
+        self._steps = Steps(now=lambda: self.clock.now, is_plain=self._is_plain, has_threads=has_threads)
         self.engine = TestedEngine(
             store, functions=functions, settings=settings, environment=environment, around=self._steps.in_front_of
         )
@@ -196,7 +195,7 @@ class VirtualEngine:
             with suppress(NotFoundError):  # mocked, or refused when it is started
                 function = self.engine.function(name, source)
                 if not function.is_async:
-                    self.engine.register(name, _in_loop(function.call))
+                    self.engine.register(name, in_loop(function.call))
 
     async def execute_workflow(
         self, workflow: Any, *, params: Mapping[str, Json] | None = None, source: str = "", **more: Any
@@ -310,14 +309,6 @@ class VirtualEngine:
             return not self.engine.function(str(step.config.get("function", "")), source).is_async
         except NotFoundError:
             return False  # its attempt fails at once
-
-
-def _in_loop(call: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(call)
-    async def work(*args: Any, **kwargs: Any) -> Any:
-        return call(*args, **kwargs)
-
-    return work
 
 
 def _pass_on(task: asyncio.Task[Result], end: asyncio.Future[Result]) -> None:

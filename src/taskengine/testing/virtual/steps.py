@@ -11,6 +11,7 @@ import difflib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import wraps
 from typing import Any, Self, cast
 
 import msgspec
@@ -99,13 +100,23 @@ def _raising(error: BaseException | type[BaseException]) -> Callable[..., Any]:
     return fail
 
 
+def in_loop(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A plain function as an async one that never waits."""
+
+    @wraps(call)
+    async def work(*args: Any, **kwargs: Any) -> Any:
+        return call(*args, **kwargs)
+
+    return work
+
+
 class Steps:
     """All that a test has said. ``now`` is the virtual clock, ``is_plain`` whether a step's function runs in a thread."""
 
-    def __init__(self, *, now: Callable[[], datetime], is_plain: Callable[[Step, str], bool], is_staggered: bool) -> None:
+    def __init__(self, *, now: Callable[[], datetime], is_plain: Callable[[Step, str], bool], has_threads: bool) -> None:
         self._now = now
         self._is_plain = is_plain
-        self._is_staggered = is_staggered  # no two tasks begin their work at the same instant
+        self._has_threads = has_threads  # else all work is done in the loop, and no two tasks begin theirs at the same instant
         self._by_step: dict[str, MockedStep] = {}
         self._by_function: dict[str, MockedStep] = {}
         self._known: dict[str, Workflow] = {}
@@ -159,7 +170,7 @@ class Steps:
 
     def begin(self, attempt: Attempt, inner: Executor | None) -> None:
         """Note the call, and perform it as was said."""
-        takes, call = timedelta(milliseconds=attempt.task if self._is_staggered else 0), None
+        takes, call = timedelta(milliseconds=0 if self._has_threads else attempt.task), None
         said = self.saying(attempt.step)
         if said is not None:
             said.calls.append(self._call(attempt))
@@ -188,7 +199,10 @@ class Steps:
             step = msgspec.structs.replace(
                 attempt.step, type="function", config={"function": name, "params": attempt.step.config.get("params", {})}
             )
-            place = self.in_threads if not self._registry.find(name).is_async else None
+            is_plain = not self._registry.find(name).is_async
+            if is_plain and not self._has_threads:
+                self._registry.register(name, in_loop(call))
+            place = self.in_threads if is_plain and self._has_threads else None
             self._mocks.begin(self._watched(attempt, place, step=step))
             return
         assert inner is not None, "a step that nothing performs is refused before it begins"
