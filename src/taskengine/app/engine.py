@@ -20,6 +20,7 @@ from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
 from taskengine.adapters.function.records import attach, detach
 from taskengine.adapters.lanes import ThreadLane
 from taskengine.adapters.secrets import EnvironmentSecrets
+from taskengine.app.apart import Apart
 from taskengine.app.executors import Executors
 from taskengine.app.outgoing import Outgoing, policy_from
 from taskengine.define.declared import Declares, must_be_sound
@@ -89,14 +90,17 @@ class Engine:
         self._functions = FunctionExecutor(
             self._registry,
             services=services,
+            apart=lambda: self._apart.functions(),  # noqa: PLW0108 -- made below
             max_payload=self._settings.max_payload,
             max_nesting=self._settings.max_nesting,
         )
         self._outgoing = Outgoing(egress if egress is not None else policy_from(os.environ), outbound=outbound)
+        self._apart = Apart(self._settings)
         self._executors = Executors(
             {
                 "function": lambda: self._functions,
                 "http": lambda: self._outgoing.executor(self._settings, now=self._environment.now),
+                "script": self._apart.scripts,
             }
         )
         self._secrets = secrets if secrets is not None else EnvironmentSecrets(os.environ)
@@ -132,6 +136,7 @@ class Engine:
             await parts.services.stop()
         finally:  # also when whoever stops it loses patience: what is held for life must not be held without one
             self._functions.close()
+            await self._apart.close()
             await self._outgoing.close()
             await self._store.close()
 

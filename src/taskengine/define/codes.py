@@ -304,6 +304,13 @@ SHAPE: Final = (
         message="{found} cannot be sent as a header: {reason}",
         meaning="The header's name or value cannot be part of a request, or the header is made from the URL and the body.",
     ),
+    _error(
+        "TE1132",
+        "bad_script",
+        message="{found} cannot be run as a script: {reason}",
+        hint="write script: load.py, or runtime: bash beside it, or script: |- with inline: and the code",
+        meaning="A script step names a file beside the document, or carries its code; its ending or `runtime` says what runs it.",
+    ),
 )
 
 STEPS: Final = (

@@ -13,6 +13,8 @@ from taskengine.define.http import KEYS as HTTP_KEYS
 from taskengine.define.http import check_http
 from taskengine.define.phrase import described, nearest, quoted
 from taskengine.define.rules import function_fits
+from taskengine.define.script import KEYS as SCRIPT_KEYS
+from taskengine.define.script import check_script
 from taskengine.define.spans import instant_fault
 from taskengine.define.tree import BROKEN
 from taskengine.define.values import duration, wrong_type
@@ -23,7 +25,7 @@ __all__ = ["LATER_TYPES", "TYPES", "check_type", "is_template"]
 _FUNCTION_INSTEAD: Final = "a function step can do the same: type: function"
 # Step types of the language that later versions bring → what does the same today.
 LATER_TYPES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("webhook", "database", "sql", "email", "script"), _FUNCTION_INSTEAD),
+    **dict.fromkeys(("webhook", "database", "sql", "email"), _FUNCTION_INSTEAD),
     **dict.fromkeys(("agent", "llm", "mcp", "stream", "ray", "pyspark"), _FUNCTION_INSTEAD),
     **dict.fromkeys(("parallel", "map"), "steps that do not depend on each other already run in parallel"),
     "condition": "give the steps a `when`",
@@ -31,7 +33,7 @@ LATER_TYPES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("loop", "workflow", "set", "signal", "aggregate", "fail"), ""),
 }
 _WAYS: Final = ("duration", "until", "signal")
-_LATER_KEYS: Final[Mapping[str, str]] = {"run_in": "functions run in the loop (async) or in a thread"}
+_RUN_IN: Final = ("process",)
 
 
 def is_template(value: object) -> bool:
@@ -62,9 +64,6 @@ def _check_keys(step: Step, at: Spot, *, takes: tuple[str, ...]) -> None:
             return
         if key in takes:
             continue
-        if key in _LATER_KEYS and step.type == "function":
-            at.below(key).report("not_in_this_version", aim=Aim.KEY, what=f"{quoted(key)} in {where}", advice=_LATER_KEYS[key])
-            continue
         meant = nearest(key, takes)
         advice = f"did you mean {quoted(meant)}?" if meant else ""
         if step.type == "function" and not meant:
@@ -82,6 +81,13 @@ def _check_function(config: dict[str, Any], at: Spot) -> None:
         wrong_type(name, at.below("function"), expected="the name of a function")
     elif not function_fits(name):
         at.below("function").report("bad_function", found=quoted(name))
+    run_in = config.get("run_in", _RUN_IN[0])
+    if run_in not in _RUN_IN:
+        found, note = (
+            quoted(run_in) if isinstance(run_in, str) else described(run_in),
+            "without it: async in the loop, plain in a thread",
+        )
+        at.below("run_in").report("unknown_choice", what="run_in", found=found, note=note, advice="write run_in: process", word="")
     params = config.get("params", {})
     if not isinstance(params, dict):
         wrong_type(params, at.below("params"), expected="a mapping (parameter: value)")
@@ -130,8 +136,9 @@ _WAIT_VALUES: Final[Mapping[str, Callable[[Any, Spot], None]]] = {
 }
 # Type → the keys of its config, and what checks their values.
 TYPES: Final[Mapping[str, tuple[tuple[str, ...], Callable[[dict[str, Any], Spot], None]]]] = {
-    "function": (("function", "params"), _check_function),
+    "function": (("function", "params", "run_in"), _check_function),
     "http": (HTTP_KEYS, check_http),
+    "script": (SCRIPT_KEYS, check_script),
     "wait": ((*_WAYS, "deadline"), _check_wait),
     "noop": ((), _check_noop),
 }

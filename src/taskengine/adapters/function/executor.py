@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from taskengine.adapters.function.binding import bind, encode_result
 from taskengine.adapters.function.records import frames_of
-from taskengine.adapters.function.registry import FunctionRegistry
+from taskengine.adapters.function.registry import Function, FunctionRegistry
 from taskengine.adapters.function.threads import Threads
 from taskengine.errors import NotFoundError
 from taskengine.model.command import Abandoned, AttemptEnd, Failed, Succeeded
@@ -22,10 +22,14 @@ from taskengine.model.workflow import Step
 from taskengine.ports.context import CURRENT, TaskContext
 from taskengine.ports.executor import Attempt
 
-__all__ = ["FunctionExecutor"]
+if TYPE_CHECKING:
+    from taskengine.adapters.function.process import ProcessFunctions
+
+__all__ = ["FunctionExecutor", "describe"]
 
 _ABANDONED: Final = Abandoned()
 _MAX_MESSAGE: Final = 2_000
+_PROCESS: Final = "process"
 
 
 class FunctionExecutor:
@@ -36,11 +40,13 @@ class FunctionExecutor:
         registry: FunctionRegistry,
         *,
         services: Mapping[str, Any] | None = None,
+        apart: Callable[[], ProcessFunctions] | None = None,
         max_payload: int = 16 * 1024 * 1024,
         max_nesting: int = 64,
     ) -> None:
         self._registry = registry
         self._services = services or {}
+        self._apart = apart  # what performs those with `run_in: process`
         self._max_payload = max_payload
         self._max_nesting = max_nesting
         self._threads = Threads("taskengine-function")
@@ -51,15 +57,23 @@ class FunctionExecutor:
         if not isinstance(name, str) or not name:
             return "config.function names no function"
         try:
-            self._registry.find(name, source)
+            function = self._registry.find(name, source)
         except NotFoundError as error:
             return error.message + (f" ({error.hint})" if error.hint else "")
-        return ""
+        return self._missing_apart(function) if step.config.get("run_in") == _PROCESS else ""
+
+    def _missing_apart(self, function: Function) -> str:
+        from taskengine.adapters.function.process import fault_of
+
+        return fault_of(function) if self._apart is not None else "this node has no processes for run_in: process"
 
     def begin(self, attempt: Attempt) -> None:
         """Bind and call."""
         try:
             function = self._registry.find(attempt.step.config["function"], attempt.source)
+            if self._apart is not None and attempt.step.config.get("run_in") == _PROCESS:
+                self._apart().begin(attempt, function)
+                return
             arguments = bind(function, attempt, services=self._services)
         except Exception as error:  # noqa: BLE001 -- the parameters are the user's
             attempt.end(Failed(describe(error)))
@@ -79,7 +93,7 @@ class FunctionExecutor:
         end: AttemptEnd
         CURRENT.set(TaskContext(attempt, arguments))  # in this task's own context
         try:
-            end = self._succeeded(await call(**arguments))
+            end = self.judge(await call(**arguments))
         except asyncio.CancelledError as error:
             # Somebody cancelled this task; or the function let the cancellation of something else through, which is its failure.
             task = asyncio.current_task()
@@ -98,7 +112,7 @@ class FunctionExecutor:
             end: AttemptEnd
             CURRENT.set(context)
             try:
-                end = self._succeeded(call(**arguments))
+                end = self.judge(call(**arguments))
             except BaseException as error:  # noqa: BLE001 -- SystemExit in a thread is a failure of the step, not of the engine
                 context.note(frames_of(error), level="error", source="traceback")
                 end = Failed(describe(error))
@@ -111,7 +125,8 @@ class FunctionExecutor:
         attempt.on_stop(lambda: attempt.end(_ABANDONED))
         self._threads.run(work)
 
-    def _succeeded(self, value: Any) -> AttemptEnd:
+    def judge(self, value: Any) -> AttemptEnd:
+        """What a returned value means: a result, or a failure when it cannot be one."""
         try:
             output = encode_result(value)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:

@@ -223,7 +223,7 @@ class Children:
         """Wait for those that were told to stop, end all others, and see the spawner off. Nothing of any child is left then."""
         for child in tuple(self._live):
             child.stop()
-        self._is_empty.clear()
+        self._is_empty = asyncio.Event()
         if self._live:
             await self._is_empty.wait()
         await asyncio.gather(*self._tasks)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 __all__ = [
+    "BOX",
     "END",
     "GO",
     "INPUT",
@@ -46,6 +47,7 @@ RESULT: Final = b"r"  # a piece of the file that the child wrote its result to
 REFUSED: Final = b"x"  # it could not be started: JSON with why
 END: Final = b"e"  # it and everything it started is gone: JSON with how
 
+BOX: Final = "\0box"  # in an argument: the place of the box, which only the keeper knows
 MAX_FRAME: Final = 1024 * 1024
 _HEAD: Final = struct.Struct("!I")
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from taskengine.adapters.process import cage, tree
 from taskengine.adapters.process import kernel_calls as kernel
 from taskengine.adapters.process.box import Box
-from taskengine.adapters.process.frames import Limits, Order
+from taskengine.adapters.process.frames import BOX, Limits, Order
 
 __all__ = ["CHANNEL", "LaunchError", "Launched", "launch"]
 
@@ -88,8 +88,8 @@ def _become(order: Order, box: Box | None, *, files: tuple[int, int, int, int], 
         argv = list(order.argv)
         if box is not None:
             here = (cage.INSIDE, f"{cage.INSIDE}/in") if has_cage else (box.path, box.input_folder)
-            env.update(_surroundings(*here))
-            argv = [one.replace("{box}", here[0]) for one in argv]
+            env = {**_surroundings(*here), **env}
+            argv = [one.replace(BOX, here[0]) for one in argv]
         os.chdir(cwd)
         os.umask(0o077)
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
