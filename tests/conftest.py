@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.amounts import suite
 
+NIGHTLY_TIMEOUT_S = 3_600.0
 EXAMPLES = {"dev": 50, "ci": 400, "nightly": 20_000}
 
 
@@ -34,3 +36,9 @@ for name, examples in EXAMPLES.items():
         suppress_health_check=[HealthCheck.too_slow],
     )
 settings.load_profile(profile())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The nightly amounts take their time; what hangs is still ended."""
+    if suite() == "nightly" and not config.getoption("timeout"):
+        config.option.timeout = NIGHTLY_TIMEOUT_S

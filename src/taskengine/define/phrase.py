@@ -17,14 +17,21 @@ LISTED: Final = 8
 SHORT: Final = 5  # words shorter than this are another word after two changes
 LOOKED_AT: Final = 2_000  # known words that are looked at for one suggestion
 CANDIDATES: Final = 200  # of them that are compared letter by letter
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_HIDDEN: Final = frozenset({"Zs", "Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def visible(text: str) -> str:
-    """The text with every character that moves the cursor, hides, or turns the direction of writing shown as an escape."""
+    """The text with every character that moves the cursor, hides, or turns the direction of writing shown as an escape.
+
+    So is every space but the plain one: it looks like that and is not.
+    """
     if text.isprintable():
         return text
-    return "".join(_escaped(character) if unicodedata.category(character) in _HIDDEN else character for character in text)
+    return "".join(_escaped(character) if _is_hidden(character) else character for character in text)
+
+
+def _is_hidden(character: str) -> bool:
+    return character != " " and unicodedata.category(character) in _HIDDEN
 
 
 def _escaped(character: str) -> str:
