@@ -189,6 +189,14 @@ def test_a_mock_that_is_a_plain_function_is_explored_in_the_same_order_each_time
         )
 
 
+def test_effects_may_be_what_the_functions_go_on_writing_to() -> None:
+    bank = Bank()
+    with pytest.raises(CrashError, match=r"effects: \[10, 10\], undisturbed \[10\]"):
+        explore_crashes(
+            SHOP, functions={"charge": bank.careless, "mail": mail}, reset=bank.booked.clear, effects=lambda: bank.booked
+        )
+
+
 async def test_it_can_be_called_where_a_loop_runs() -> None:
     assert explore_crashes(flow(call("only", "mail")), functions={"mail": mail}).points == 4
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from copy import deepcopy
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -235,7 +236,7 @@ class _Explorer:
                 lives.append(_Life(self, open_store(), point=None, starts_at_s=first.now_s + _RESTART_S, number=1))
                 lives[-1].live(self)
             last = lives[-1]
-            facts = {**last.facts, "effects": self._effects()}
+            facts = {**last.facts, "effects": deepcopy(self._effects())}  # later runs may change it
         finally:
             for life in lives:
                 life.bury()

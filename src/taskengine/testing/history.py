@@ -233,13 +233,14 @@ class History:
         lines = [(line, step.id) for step in wanted for line in story(self.state, self.events, step.path)]
         lines.sort(key=lambda pair: pair[0].seq)
         began_at = self.events[0].at if self.events else 0
+        spans = [_span(timedelta(milliseconds=line.at - began_at)) for line, _ in lines]
         width = max((len(name) for _, name in lines), default=0)
+        span_width = max(map(len, spans), default=0)
         for index, (line, name) in enumerate(lines):
             if index == _TOLD // 2 and len(lines) > _TOLD:
                 yield f"  … {len(lines) - _TOLD} lines more …"
             if index < _TOLD // 2 or index >= len(lines) - _TOLD // 2:
-                after = timedelta(milliseconds=line.at - began_at)
-                yield f"{line.seq:>4}  +{_span(after):<10} {name:<{width}}  {line.text}".rstrip()
+                yield f"{line.seq:>4}  +{spans[index]:<{span_width}}  {name:<{width}}  {line.text}".rstrip()
 
 
 async def read_history(store: Store, execution_id: str) -> History:
