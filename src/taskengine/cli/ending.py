@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from taskengine.cli.exits import Exit, exit_of_execution
+from taskengine.cli.language import say
 from taskengine.cli.output import emit, note
 from taskengine.cli.perform import Ending, Order
 from taskengine.cli.terminal import Look, look
@@ -42,7 +43,7 @@ def show_ending(ending: Ending, *, order: Order, output: str) -> None:
         emit(execution.output, "json")
     sys.stdout.flush()
     for label, command in _next(ending, order=order):
-        note(f"{style.styled(f'{label}:', 'hint')} {command}")
+        note(f"{style.styled(f'{say(label)}:', 'hint')} {command}")
 
 
 def outcome_line(ending: Ending, *, style: Look) -> str:
@@ -52,8 +53,8 @@ def outcome_line(ending: Ending, *, style: Look) -> str:
     if ending.skipped:
         done += f", {ending.skipped:,} skipped"
     if ending.stopped_by:
-        why = "timed out" if ending.stopped_by == "timeout" else "interrupted"
-        return f"{style.status('paused', word=why)}  {execution.workflow_name} {execution.id}  {done}; nothing is lost"
+        why = say("timed out") if ending.stopped_by == "timeout" else say("interrupted")
+        return f"{style.status('paused', word=why)}  {execution.workflow_name} {execution.id}  {done}; {say('nothing is lost')}"
     outcome = f" ({execution.outcome})" if execution.outcome else ""
     took = f" in {execution.duration}" if execution.duration else ""
     return f"{style.status(execution.status)}{outcome}  {execution.workflow_name} {execution.id}  {done}{took}"

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from taskengine.cli.exits import Exit
+from taskengine.cli.language import say, say_whole
 from taskengine.cli.terminal import stderr_look
 from taskengine.define.phrase import visible
 from taskengine.errors import TaskEngineError
@@ -49,9 +50,10 @@ def _page(error: TaskEngineError) -> str:
 def say_error(code: str, message: str, *, hint: str = "") -> None:
     """``error[TE3000]: …`` and, below, one thing to do."""
     style = stderr_look()
-    first, *more = (visible(line) for line in message.splitlines() or [""])
-    lines = [f"{style.styled(f'error[{code}]', 'error')}: {first}", *(f"  {line}" for line in more)]
-    lines += [f"  {style.styled('hint:', 'hint')} {visible(hint)}"] if hint else []
+    label, below, hint = say("error"), say("hint") + ":", say_whole(hint)
+    first, *more = (visible(line) for line in say_whole(message).splitlines() or [""])
+    lines = [f"{style.styled(f'{label}[{code}]', 'error')}: {first}", *(f"  {line}" for line in more)]
+    lines += [f"  {style.styled(below, 'hint')} {visible(hint)}"] if hint else []
     sys.stderr.write("\n".join(lines) + "\n")
 
 
