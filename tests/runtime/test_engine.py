@@ -11,7 +11,7 @@ import pytest
 
 from taskengine import Engine, NodeSettings, RetryPolicy, Step, Workflow
 from taskengine.adapters.memory import MemoryDatabase, MemoryStore
-from taskengine.errors import CommandRefusedError, ConflictError, NotFoundError, OverloadedError
+from taskengine.errors import CommandRefusedError, ConflictError, NotFoundError, OverloadedError, StorageError
 from taskengine.model.status import Outcome, Status
 from taskengine.runtime.residency import whole_history
 
@@ -297,3 +297,30 @@ def test_the_synchronous_form_needs_no_loop(tmp_path: Path) -> None:
         assert execution.result(timeout=10).output == {"sum": 12}
         with pytest.raises(NotFoundError):
             engine.cancel_instance("ex_nothing")
+
+
+async def test_built_in_functions_exist_only_when_they_are_named(tmp_path: Path) -> None:
+    step = Step(id="say", type="function", config={"function": "shell_command", "params": {"command": ["echo", "hello"]}})
+    workflow = Workflow(name="say", steps=(step,), output="{{ steps.say.output.stdout }}")
+    async with Engine(tmp_path / "a.db", builtins=("shell_command",)) as engine:
+        result = await (await engine.execute_workflow(workflow)).result(timeout=20)
+    assert result.output == "hello\n"
+    async with Engine(tmp_path / "b.db") as engine:
+        with pytest.raises(NotFoundError) as refused:
+            await engine.execute_workflow(workflow)
+    assert refused.value.name == "function_not_found"
+    with pytest.raises(NotFoundError) as unknown:
+        Engine(":memory:", builtins=("rm",))
+    assert unknown.value.name == "builtin_not_found"
+
+
+async def test_a_start_that_fails_leaves_the_store_closed() -> None:
+    class Unjoinable(MemoryStore):
+        async def join(self, node_id: str, *, now: int) -> None:
+            raise ConflictError("no", "not here")
+
+    store = Unjoinable(MemoryDatabase())
+    with pytest.raises(ConflictError):
+        await Engine(store).start()
+    with pytest.raises(StorageError):
+        await store.workflows(limit=1)

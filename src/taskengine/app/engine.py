@@ -10,7 +10,7 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -65,7 +65,12 @@ class Execution:
 
 
 class Engine:
-    """One node on one store. ``store`` is a path of an SQLite file, ``":memory:"``, or a ``Store``."""
+    """One node on one store. ``store`` is a path of an SQLite file, ``":memory:"``, or a ``Store``.
+
+    ``functions``: callables by the name that steps use. ``services``: objects that functions get by a parameter's name.
+    ``secrets``: where ``secrets.name`` comes from; by default the environment and ``/run/secrets``. ``egress``: whom ``http`` steps
+    may talk to. ``builtins``: which of ``http_request`` and ``shell_command`` exist as functions; none unless named.
+    """
 
     def __init__(
         self,
@@ -78,6 +83,7 @@ class Engine:
         secrets: Secrets | None = None,
         egress: EgressPolicy | None = None,
         outbound: Outbound | None = None,
+        builtins: Sequence[str] = (),
         around: Callable[[Mapping[str, Executor]], Mapping[str, Executor]] = lambda executors: executors,
     ) -> None:
         self._around = around  # what stands in front of the executors: a test's mocked steps
@@ -103,10 +109,19 @@ class Engine:
                 "script": self._apart.scripts,
             }
         )
+        self._add_builtins(builtins)
         self._secrets = secrets if secrets is not None else EnvironmentSecrets(os.environ)
         self._checked: dict[int, Workflow] = {}  # those that were, held so that their numbers stay theirs
         self._parts: Parts | None = None
         self._sync: SyncEngine | None = None
+
+    def _add_builtins(self, names: Sequence[str]) -> None:
+        """Functions that reach beyond the engine exist only when they are asked for."""
+        makers = {"http_request": self._outgoing.http_request, "shell_command": self._apart.shell_command}
+        for name in names:
+            if name not in makers:
+                raise NotFoundError("builtin_not_found", f'no function "{name}" is built in', hint=f"known: {', '.join(makers)}")
+            self._registry.register(name, makers[name]())
 
     # Life
 
@@ -117,10 +132,18 @@ class Engine:
         from taskengine.app.parts import Parts
 
         await self._store.open()
-        parts = Parts(
-            self._store, self._environment, executors=self._around(self._executors), settings=self._settings, secrets=self._secrets
-        )
-        await parts.services.start()
+        try:
+            parts = Parts(
+                self._store,
+                self._environment,
+                executors=self._around(self._executors),
+                settings=self._settings,
+                secrets=self._secrets,
+            )
+            await parts.services.start()
+        except BaseException:
+            await self._store.close()
+            raise
         if self._settings.capture_logs:
             attach()
         self._parts = parts
