@@ -42,7 +42,7 @@ _decode_answer: Final = msgspec.json.Decoder(_Answer).decode
 _ERRORS: Final[dict[str, type[TaskEngineError]]] = {
     kind.__name__: kind for kind in (CommandRefusedError, ConflictError, LimitError, NotFoundError, StorageError)
 }
-_NOT_HERE: Final = frozenset({"function_not_found", "unknown_step_type"})
+_NOT_HERE: Final = frozenset({"function_not_found", "secret_not_found", "step_not_performable", "unknown_step_type"})
 _APPLIED: Final = encode(_Answer())
 
 
