@@ -32,8 +32,10 @@ async def explain(inspector: Inspector, word: str, *, database: str) -> WireExpl
     """Why the execution that a person means is where it is. ``database``: what commands need to name it, such as `` --db FILE``."""
     summary, state = await inspector.state((await inspector.find(word)).execution_id)
     is_attended = state.is_finished or await inspector.is_attended(summary)
+    # A process that only runs what it was given is alive too, and takes nothing up.
+    is_taken = is_attended and bool(summary.owner)
     lacking = {} if state.is_finished else await _lacking(inspector, summary, state=state)
-    reasons = [] if state.is_finished else _reasons(state, lacking=lacking, is_attended=is_attended)
+    reasons = [] if state.is_finished else _reasons(state, lacking=lacking, is_taken=is_taken)
     return WireExplanation(
         id=state.execution_id,
         workflow_name=state.plan.workflow.name,
@@ -41,7 +43,7 @@ async def explain(inspector: Inspector, word: str, *, database: str) -> WireExpl
         why=await _headline(inspector, summary, state=state),
         attended=_attended(summary, state=state, is_attended=is_attended),
         reasons=reasons,
-        next=_next(state, reasons, is_attended=is_attended, flag=database),
+        next=_next(state, reasons, is_waited_for=is_attended and (is_taken or not state.counts[Phase.READY]), flag=database),
     )
 
 
@@ -115,20 +117,20 @@ async def _lacking(inspector: Inspector, summary: Summary, *, state: Execution) 
     return found
 
 
-def _reasons(state: Execution, *, lacking: dict[int, str], is_attended: bool) -> list[WireReason]:
+def _reasons(state: Execution, *, lacking: dict[int, str], is_taken: bool) -> list[WireReason]:
     """A reason for each open task, those that could move first."""
     numbers = [number for number in range(1, len(state.plan.steps)) if state.phase[number] <= Phase.RETRYING]
     numbers.sort(key=lambda number: (number not in lacking, _ORDER.index(Phase(state.phase[number])), number))
-    return [_reason(state, number, lacking=lacking.get(number, ""), is_attended=is_attended) for number in numbers]
+    return [_reason(state, number, lacking=lacking.get(number, ""), is_taken=is_taken) for number in numbers]
 
 
-def _reason(state: Execution, number: int, *, lacking: str, is_attended: bool) -> WireReason:
+def _reason(state: Execution, number: int, *, lacking: str, is_taken: bool) -> WireReason:
     step = state.plan.steps[number]
     due_at = _due_at(state, number)
     kind = "function_not_found" if lacking and state.phase[number] != Phase.RUNNING else _kind(state, number)
     text = why(state, step.path).removesuffix(" (join all_success)")
-    if kind == "slot" and not is_attended:
-        text = "ready; nothing begins without a process"
+    if kind == "slot" and not is_taken:
+        text = "ready; no process has taken it up"
     return WireReason(
         task_id=task_id(state.execution_id, number),
         path=step.path,
@@ -171,7 +173,7 @@ def _due_at(state: Execution, number: int) -> int | None:
     return min(due) + state.paused_ms if due else None
 
 
-def _next(state: Execution, reasons: list[WireReason], *, is_attended: bool, flag: str) -> list[str]:
+def _next(state: Execution, reasons: list[WireReason], *, is_waited_for: bool, flag: str) -> list[str]:
     """Commands that move it, the first one first."""
     execution_id = state.execution_id
     go_on = f"task-engine run --resume {execution_id}{flag}"
@@ -188,4 +190,4 @@ def _next(state: Execution, reasons: list[WireReason], *, is_attended: bool, fla
             commands.append(f"task-engine task retry {reason.task_id}{flag}")
         elif reason.kind == "paused" and not state.is_paused:
             commands.append(f"task-engine instance resume {execution_id} --task {reason.step_id}{flag}")
-    return [*dict.fromkeys(commands), *([] if is_attended else [go_on])]
+    return [*dict.fromkeys(commands), *([] if is_waited_for else [go_on])]

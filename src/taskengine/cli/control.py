@@ -199,6 +199,8 @@ def give(
                     break
                 await asyncio.sleep(_LOOK_EVERY_S)
                 summary, state = await inspector.state(execution_id)
+            if waits and not state.is_finished and not summary.owner:
+                is_attended = False  # a living process that takes up what is ready would have done so
             return execution_view(summary, state), is_attended, after(state)
 
     view, is_attended, remark = in_loop(perform)
