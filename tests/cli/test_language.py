@@ -167,5 +167,16 @@ def test_the_language_is_found_among_words_that_were_not_parsed(words: list[str]
     assert given_in(words) == found
 
 
+@pytest.mark.processes
+def test_a_usage_error_is_chinese_and_keeps_its_code(past: Folder) -> None:
+    ended = past.run("run", "--lang", "zh")
+    assert ended.code == 2
+    first, *_, message, hint = ended.stderr.splitlines()
+    assert first.startswith("用法: task-engine run")
+    assert message.startswith("错误: 缺少参数 FILE")
+    assert hint == "  提示: task-engine run --help"
+    assert past.run("instance", "statsu", LANG="zh_CN.UTF-8", LC_ALL="").stderr.startswith("用法: ")
+
+
 def test_a_language_that_is_not_spoken_is_a_usage_error() -> None:
     assert te("--lang", "fr", "version").exit_code == 2

@@ -169,6 +169,12 @@ _SAID: Final[dict[str, str]] = {
     "interrupted": "已中断",
     "timed out": "已超时",
 }
+_USAGE: Final[dict[str, str]] = {
+    "Missing argument 'FILE'. Name a workflow document, or --resume ID to go on with an execution.": "缺少参数 FILE：请指定工作流文档，"
+    "或用 --resume ID 继续一个执行。",
+    "--resume goes on with the input it was started with; leave --input out.": "--resume 使用启动时的输入；请去掉 --input。",
+    "--watch follows a whole execution; leave --task out.": "--watch 跟踪整个执行；请去掉 --task。",
+}
 # Messages and hints of errors; they come from rooms that know no language.
 _ERRORS: Final[dict[str, str]] = {
     "there is no execution {word}": "没有执行 {word}",
@@ -190,12 +196,14 @@ _ERRORS: Final[dict[str, str]] = {
     "nothing here has failed or was cancelled": "没有失败或被取消的任务",
     "{execution} is {status}": "{execution} 的状态是 {status}",
 }
-TEXTS: Final[dict[str, str]] = {**_HELP, **_RUN, **_WORKFLOW, **_INSTANCE, **_SAID, **_ERRORS}
+TEXTS: Final[dict[str, str]] = {**_HELP, **_RUN, **_WORKFLOW, **_INSTANCE, **_SAID, **_USAGE, **_ERRORS}
 _FACT: Final = re.compile(r"\{(\w+)\}")
 
 
 def translated(text: str) -> str:
     """A text whose facts are filled in already: found by the shape of the English one."""
+    if text in TEXTS:
+        return TEXTS[text]
     for pattern, chinese in _patterns():
         found = pattern.fullmatch(text)
         if found is not None:

@@ -13,6 +13,7 @@ import click
 
 from taskengine import __version__
 from taskengine.cli.command import PROGRAM, LazyGroup
+from taskengine.cli.language import is_chinese, say, say_whole
 
 __all__ = ["cli", "main"]
 
@@ -65,11 +66,26 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show(error: click.ClickException) -> None:
+    """What was wrong with the command line, in the language that it asks for."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        error.show()
+        return
+    with context.scope(cleanup=False):
+        if is_chinese():
+            click.echo(f"{context.get_usage()}\n", err=True)
+            click.echo(f"{say('error')}: {say_whole(error.format_message())}", err=True)
+            click.echo(f"  {say('hint')}: {context.command_path} --help", err=True)
+        else:
+            error.show()
 
 
 def _prepare_streams() -> None:
