@@ -10,6 +10,7 @@ __all__ = ["MUTANTS"]
 
 TEST: Final = "tests/simulation/test_simulation.py::test_a_promise_that_was_broken_once_holds"
 
+TELLING: Final = "tests/runtime/test_task_context.py"
 STORIES: Final = "tests/simulation/test_stories.py"
 
 MUTANTS: Final = (
@@ -178,5 +179,46 @@ MUTANTS: Final = (
         text='        kept = keep if node.settings.can_run else ""\n',
         replacement="        kept = keep\n",
         test=f"{STORIES}::test_a_node_that_begins_no_attempts_keeps_nothing_that_it_seized",
+    ),
+    # what attempts tell
+    Mutant(
+        name="result_not_redacted",
+        breaks="a secret in a result or an error is written into the history",
+        file="runtime/attempt.py",
+        text="end if self._redactor is None else self._redactor.end(end)",
+        replacement="end",
+        test=f"{TELLING}::test_a_secret_reaches_the_function_and_is_written_down_nowhere",
+    ),
+    Mutant(
+        name="line_not_redacted",
+        breaks="a secret in a line of a log is kept",
+        file="runtime/attempt.py",
+        text="            message = self._redactor.text(message)\n",
+        replacement="            pass\n",
+        test=f"{TELLING}::test_a_secret_reaches_the_function_and_is_written_down_nowhere",
+    ),
+    Mutant(
+        name="beat_not_heard",
+        breaks="an attempt that beats is ended by its heartbeat",
+        file="runtime/attempt.py",
+        text="            self._signs.heard()\n",
+        replacement="            pass\n",
+        test=f"{TELLING}::test_an_attempt_that_beats_lives_longer_than_its_heartbeat",
+    ),
+    Mutant(
+        name="last_lines_lost",
+        breaks="a graceful stop does not write the lines that are still gathered",
+        file="runtime/services.py",
+        text="        await node.book.close()\n",
+        replacement="",
+        test=f"{TELLING}::test_what_is_logged_anywhere_below_a_function_is_in_the_log_of_its_task",
+    ),
+    Mutant(
+        name="late_result_unsaid",
+        breaks="a result that came too late is dropped without a word",
+        file="runtime/attempt.py",
+        text="            if isinstance(end, Succeeded | Failed):\n",
+        replacement="            if False:\n",
+        test=f"{TELLING}::test_a_late_result_is_dropped_and_the_log_says_so",
     ),
 )
