@@ -14,7 +14,7 @@ import pytest
 from taskengine import Step
 from taskengine.errors import ConflictError
 from taskengine.testing import virtual_engine
-from tests.testing.workflows import FUNCTIONS, ORDER, call, double, flow, slowly, wait
+from tests.testing.workflows import FUNCTIONS, ORDER, call, flow, slowly, wait
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MONTH = flow(wait("month", duration="30d"), call("double", "double", "month", params={"x": 21}), output="{{ steps.double.output }}")
@@ -99,13 +99,29 @@ def test_time_stands_still_while_a_thread_works() -> None:
 
 
 def test_time_stands_still_while_a_function_waits_for_a_thread_of_its_own() -> None:
-    async def asks_a_thread(x: int) -> int:
-        async with asyncio.timeout(1):
-            return await asyncio.to_thread(double, x)
+    async def asks_a_thread() -> bool:
+        has_passed = threading.Event()
+        timer = asyncio.get_running_loop().call_later(1, has_passed.set)
+        answer = await asyncio.to_thread(has_passed.wait, 0.1)  # long enough for time to jump, if it did
+        timer.cancel()
+        return answer
 
     with virtual_engine(functions={"asks": asks_a_thread}) as engine:
-        ended = engine.run(flow(call("ask", "asks", params={"x": 4}), output="{{ steps.ask.output }}"))
-        assert (ended.output, ended.history.took()) == (8, timedelta())
+        ended = engine.run(flow(call("ask", "asks"), output="{{ steps.ask.output }}"))
+        assert (ended.output, ended.history.took()) == (False, timedelta())
+
+
+def test_a_call_returns_when_all_that_can_happen_at_this_instant_has_happened() -> None:
+    async def instantly() -> None:
+        pass
+
+    chain = [call(f"s{number}", "instantly", *[f"s{number - 1}"] * (number > 0)) for number in range(100)]
+    with virtual_engine(functions={"instantly": instantly}) as engine:
+        execution = engine.execute_workflow(flow(wait("month", duration="30d"), *chain))
+        execution.history().completed("s99")
+        later = engine.execute_workflow(flow(wait("month", duration="30d"), *chain[1:], chain[0], name="later"))
+        later.history().completed("s99")
+        assert engine.clock.now == START
 
 
 async def test_a_connection_takes_the_time_it_takes() -> None:
