@@ -41,7 +41,9 @@ async def test_the_same_in_an_async_test() -> None:
     async with virtual_engine(functions=FUNCTIONS) as engine:
         ended = await engine.run(MONTH)
         assert ended.output == 42
-        assert engine.clock.now == START + timedelta(days=30)
+        assert await engine.clock.advance(days=1) == START + timedelta(days=31)
+        summary = await engine.get_instance(ended.id)  # whatever an engine can do, in its own loop
+        assert summary == await engine.engine.get_instance(ended.id)
 
 
 def test_the_same_on_a_database(tmp_path: Path) -> None:

@@ -113,6 +113,20 @@ def explore_crashes(
     that is not idempotent may wait for one after a crash. ``sqlite_in``: a folder, to explore on SQLite files there.
     ``status``: how the undisturbed run must end, else its history is told (``HistoryError``): a crash changes little for a
     workflow that fails anyway. Raises ``CrashError`` telling the first point at which anything differs.
+
+    >>> from taskengine import Step, Workflow
+    >>> sent = []
+    >>> mail = Step(id="mail", type="function", config={"function": "mail"})
+    >>> newsletter = Workflow(name="newsletter", steps=(mail,))
+    >>> explore_crashes(newsletter, functions={"mail": lambda: None}).points
+    4
+    >>> def careless():
+    ...     sent.append("a letter")
+    >>> try:
+    ...     explore_crashes(newsletter, functions={"mail": careless}, reset=sent.clear, effects=lambda: len(sent))
+    ... except CrashError as error:
+    ...     print(error.findings[0].differences)
+    ('effects: 2, undisturbed 1',)
     """
     with ExitStack() as used:
         stores = _memory_stores

@@ -56,7 +56,20 @@ class Count(int):
 
 
 class History:
-    """The events of one execution, in order, and the state they fold to."""
+    """The events of one execution, in order, and the state they fold to.
+
+    >>> from taskengine import Step, Workflow
+    >>> from taskengine.testing import virtual_engine
+    >>> pause = Step(id="pause", type="wait", config={"duration": "30d"})
+    >>> with virtual_engine() as engine:
+    ...     history = engine.run(Workflow(name="patient", steps=(pause,))).history
+    >>> history.completed("pause")
+    >>> history.failed("pause")
+    Traceback (most recent call last):
+        ...
+    taskengine.testing.history.HistoryError: pause should be failed, it is completed
+    ...
+    """
 
     def __init__(self, execution_id: str, *, workflow: Workflow, events: Sequence[ev.Event]) -> None:
         self.execution_id = execution_id

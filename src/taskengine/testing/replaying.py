@@ -60,6 +60,21 @@ def replay(file: str | Path, workflow: Workflow | Declares | str | Path | None =
 
     Raises ``ReplayError`` naming the first event that would be refused or differ, and what reads the file and the workflow raises.
     ``folds_only``: do not decide again, only fold what was decided then.
+
+    >>> import tempfile
+    >>> from taskengine import Step, Workflow
+    >>> from taskengine.testing import virtual_engine
+    >>> def patient(days):
+    ...     return Workflow(name="patient", steps=(Step(id="pause", type="wait", config={"duration": f"{days}d"}),))
+    >>> with tempfile.TemporaryDirectory() as folder, virtual_engine() as engine:
+    ...     file = engine.run(patient(30)).history.record(f"{folder}/patient.jsonl")
+    ...     print(replay(file, patient(30)).status)
+    ...     try:
+    ...         replay(file, patient(14))
+    ...     except ReplayError as error:
+    ...         print("event", error.seq, "would be another")
+    completed
+    event 3 would be another
     """
     recording = read_recording(file)
     present = _present(workflow, recording)

@@ -41,6 +41,16 @@ class MockedStep:
 
     What is said first holds first: ``fails(2, error=OSError("no route")).returns(5)`` fails twice, then gives 5. Without
     ``returns``, ``raises`` or ``does`` the real function is called.
+
+    >>> from taskengine import RetryPolicy, Step, Workflow
+    >>> from taskengine.testing import virtual_engine
+    >>> fetch = Step(id="fetch", type="function", config={"function": "fetch"}, retry=RetryPolicy(max_attempts=3))
+    >>> with virtual_engine() as engine:
+    ...     engine.step("fetch").fails(2, error=OSError("no route")).returns("a page")
+    ...     history = engine.run(Workflow(name="reader", steps=(fetch,))).history
+    fetch: called 0 times
+    >>> history.output_of("fetch"), int(history.attempts("fetch"))
+    ('a page', 3)
     """
 
     def __init__(self, name: str) -> None:

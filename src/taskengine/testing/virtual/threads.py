@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, cast
 from taskengine.ports.store import Store
 from taskengine.runtime.settings import NodeSettings
 from taskengine.testing.virtual.clock import STARTS_AT, Clock
-from taskengine.testing.virtual.engine import SETTINGS, VirtualEngine, VirtualExecution
+from taskengine.testing.virtual.engine import SETTINGS, TestedEngine, VirtualEngine, VirtualExecution
 from taskengine.testing.virtual.loop import VirtualLoop
 
 __all__ = ["BlockingEngine", "virtual_engine"]
@@ -161,7 +161,7 @@ class _Far:
         return self._shown(await answer)
 
     def _shown(self, found: Any) -> Any:
-        return _Far(found, self._call) if isinstance(found, VirtualExecution | Clock) else found
+        return _Far(found, self._call) if isinstance(found, VirtualExecution | Clock | TestedEngine) else found
 
     def __repr__(self) -> str:
         return repr(self._inner)
