@@ -26,6 +26,8 @@ workflow = LazyGroup(
         "execute": ("taskengine.cli.run:execute", "Run a kept workflow here and now."),
         "versions": ("taskengine.cli.library:versions", "Every version of a workflow."),
         "export": ("taskengine.cli.library:export", "Print a kept workflow as a document."),
+        "graph": ("taskengine.cli.drawing:graph", "Draw a document as text, Mermaid or SVG."),
+        "schema": ("taskengine.cli.drawing:schema", "Print the JSON Schema of documents."),
     },
 )
 

@@ -19,17 +19,17 @@ from taskengine.define.rules import (
 )
 from taskengine.define.spans import format_exactly
 from taskengine.define.values import (
+    Choice,
+    MoreAttempts,
     Reader,
+    Section,
     anything,
     between,
     boolean,
-    choice,
     condition,
     duration,
     mapping,
-    more_attempts,
     same,
-    section,
     text,
     texts,
     version,
@@ -65,7 +65,7 @@ def _timed(attribute: str, *, means: str = "") -> Field:
 def _counted(key: str) -> Field:
     """How many attempts may follow the first."""
     read = between(key, (MAX_ATTEMPTS[0] - 1, MAX_ATTEMPTS[1] - 1))
-    return Field("max_attempts", more_attempts(read), means="max_attempts")
+    return Field("max_attempts", MoreAttempts(read), means="max_attempts")
 
 
 RETRY: Final = Table(
@@ -110,7 +110,7 @@ LIMITS: Final = Table(
 
 # `retry` is read as a mapping here and there; `document.py` merges the two and reads the result by its own table.
 DEFAULTS: Final = Table(
-    fields={"timeout": _timed("timeout_ms"), "retry": Field("retry", section("retry: {max_attempts: 3}"))},
+    fields={"timeout": _timed("timeout_ms"), "retry": Field("retry", Section("retry: {max_attempts: 3}"))},
     elsewhere={"max_concurrency": "write it under `limits`", "priority": "write it under `limits`"},
 )
 
@@ -123,19 +123,19 @@ STEP: Final = Table(
         "config": Field("config", mapping),
         "depends_on": Field("depends_on", texts),
         "when": Field("when", condition),
-        "join": Field("join", choice("join", Join)),
+        "join": Field("join", Choice("join", Join)),
         "handles": Field("handles", texts),
         "input_mapping": Field("input_mapping", mapping),
         "output_mapping": Field("output_mapping", mapping),
-        "retry": Field("retry", section("retry: {max_attempts: 3}")),
+        "retry": Field("retry", Section("retry: {max_attempts: 3}")),
         "timeout": _timed("timeout_ms"),
         "total_timeout": _timed("total_timeout_ms"),
         "queue_timeout": _timed("queue_timeout_ms"),
         "heartbeat": _timed("heartbeat_ms"),
-        "isolation": Field("isolation", choice("isolation", Isolation)),
+        "isolation": Field("isolation", Choice("isolation", Isolation)),
         "priority": Field("priority", between("priority", PRIORITY)),
         "idempotent": Field("is_idempotent", boolean),
-        "on_error": Field("on_error", choice("on_error", OnError)),
+        "on_error": Field("on_error", Choice("on_error", OnError)),
         "tags": Field("tags", texts),
         "is_parallel": Field("is_parallel", boolean),
     },
@@ -187,8 +187,8 @@ WORKFLOW: Final = Table(
         "input": Field("input_schema", mapping),
         "output": Field("output", anything),
         "variables": Field("variables", mapping),
-        "defaults": Field("defaults", section("defaults: {timeout: 5m}")),
-        "limits": Field("limits", section("limits: {timeout: 1h}")),
+        "defaults": Field("defaults", Section("defaults: {timeout: 5m}")),
+        "limits": Field("limits", Section("limits: {timeout: 1h}")),
         "steps": Field("steps", anything),
     },
     required={"name": "name: daily-report", "steps": "steps: [{id: greet, type: noop}]"},

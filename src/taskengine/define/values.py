@@ -16,20 +16,21 @@ from taskengine.define.tree import BROKEN
 
 __all__ = [
     "WRONG",
+    "Between",
+    "Choice",
+    "MoreAttempts",
     "Reader",
+    "Section",
     "Wrong",
     "anything",
     "between",
     "boolean",
-    "choice",
     "condition",
     "duration",
     "is_list",
     "is_mapping",
     "mapping",
-    "more_attempts",
     "same",
-    "section",
     "text",
     "texts",
     "version",
@@ -102,32 +103,42 @@ def boolean(value: object, at: Spot) -> bool | Wrong:
     return wrong_type(value, at, expected="true or false", advice=f"write {meant}" if meant else "")
 
 
-def between(what: str, bounds: tuple[float, float]) -> Reader:
+class Between:
     """A reader of numbers within the bounds; of whole ones when the bounds are whole."""
-    low, high = bounds
-    is_whole = isinstance(low, int)
-    span = f"{'a whole number' if is_whole else 'a number'} from {low:g} to {high:g}"
 
-    def read(value: object, at: Spot) -> int | float | Wrong:
+    def __init__(self, what: str, bounds: tuple[float, float]) -> None:
+        self.low, self.high = bounds
+        self.is_whole = isinstance(self.low, int)
+        self._what = what
+        kind = "a whole number" if self.is_whole else "a number"
+        self._span = f"{kind} from {self.low:g} to {self.high:g}"
+
+    def __call__(self, value: object, at: Spot) -> int | float | Wrong:
+        """Read one."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             advice = f"write {value}, without quotes" if isinstance(value, str) and value.isdecimal() else ""
-            return wrong_type(value, at, expected=span, advice=advice)
-        if (is_whole and not isinstance(value, int)) or not low <= value <= high:
-            at.report("out_of_range", what=what, expected=span, found=f"{value}")
+            return wrong_type(value, at, expected=self._span, advice=advice)
+        if (self.is_whole and not isinstance(value, int)) or not self.low <= value <= self.high:
+            at.report("out_of_range", what=self._what, expected=self._span, found=f"{value}")
             return WRONG
-        return value if is_whole else float(value)
-
-    return read
+        return value if self.is_whole else float(value)
 
 
-def more_attempts(read: Reader) -> Reader:
+def between(what: str, bounds: tuple[float, float]) -> Between:
+    """A reader of numbers within the bounds."""
+    return Between(what, bounds)
+
+
+class MoreAttempts:
     """A reader of how many attempts may follow the first one: ``retry_count n`` means n + 1 attempts."""
 
-    def read_count(value: object, at: Spot) -> int | Wrong:
-        count = read(value, at)
-        return count + 1 if isinstance(count, int) else WRONG
+    def __init__(self, read: Between) -> None:
+        self.read = read
 
-    return read_count
+    def __call__(self, value: object, at: Spot) -> int | Wrong:
+        """Read one."""
+        count = self.read(value, at)
+        return count + 1 if isinstance(count, int) else WRONG
 
 
 def duration(value: object, at: Spot) -> int | Wrong:
@@ -144,20 +155,23 @@ def duration(value: object, at: Spot) -> int | Wrong:
         return WRONG
 
 
-def choice(what: str, words: type[StrEnum]) -> Reader:
+class Choice:
     """A reader of one word of a closed set."""
-    known = [word.value for word in words]
 
-    def read(value: object, at: Spot) -> StrEnum | Wrong:
+    def __init__(self, what: str, words: type[StrEnum]) -> None:
+        self.known = [word.value for word in words]
+        self._what = what
+        self._words = words
+
+    def __call__(self, value: object, at: Spot) -> StrEnum | Wrong:
+        """Read one."""
+        note = f"one of {', '.join(self.known)}"
         if not isinstance(value, str):
-            return wrong_type(value, at, expected=f"one of {', '.join(known)}")
-        if value in known:
-            return words(value)
-        note = f"one of {', '.join(known)}"
-        at.report("unknown_choice", what=what, found=quoted(value), note=note, word=value, known=known)
+            return wrong_type(value, at, expected=note)
+        if value in self.known:
+            return self._words(value)
+        at.report("unknown_choice", what=self._what, found=quoted(value), note=note, word=value, known=self.known)
         return WRONG
-
-    return read
 
 
 def mapping(value: object, at: Spot) -> dict[str, Any] | Wrong:
@@ -167,15 +181,17 @@ def mapping(value: object, at: Spot) -> dict[str, Any] | Wrong:
     return wrong_type(value, at, expected="a mapping (keys with values)")
 
 
-def section(example: str) -> Reader:
+class Section:
     """A reader of a mapping with keys of its own, which are read later; ``example`` shows one to whoever wrote something else."""
 
-    def read(value: object, at: Spot) -> dict[str, Any] | Wrong:
+    def __init__(self, example: str) -> None:
+        self._example = example
+
+    def __call__(self, value: object, at: Spot) -> dict[str, Any] | Wrong:
+        """Read one."""
         if is_mapping(value):
             return value
-        return wrong_type(value, at, expected="a mapping", advice=f"write {example}")
-
-    return read
+        return wrong_type(value, at, expected="a mapping", advice=f"write {self._example}")
 
 
 def anything(value: object, _at: Spot) -> object:
