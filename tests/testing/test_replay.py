@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from taskengine import OnError, RetryPolicy, Step, Workflow
-from taskengine.errors import StorageError, UnknownEventError
-from taskengine.testing import History, ReplayError, histories, record, replay, virtual_engine
+from taskengine import Engine, OnError, RetryPolicy, Step, Workflow
+from taskengine.errors import NotFoundError, StorageError, UnknownEventError
+from taskengine.testing import History, ReplayError, histories, history_of, record, replay, virtual_engine
 from tests.amounts import amount
 from tests.kernel.graphs import workflow as random_workflow
 from tests.kernel.play import play
@@ -190,6 +190,25 @@ def test_an_output_mapping_is_taken_as_it_was_written(tmp_path: Path) -> None:
         found = engine.run(Workflow(name="w", steps=(mapped, wrong))).history
     found.failed("wrong", error="ExpressionError")
     assert replay(found.record(tmp_path / "mapped.jsonl")).output_of("only") == {"twice": 4}
+
+
+def test_a_history_is_taken_from_a_database_and_nothing_there_goes_on(tmp_path: Path) -> None:
+    with Engine(tmp_path / "work.db", functions=FUNCTIONS) as engine:
+        done = engine.execute_workflow(ORDER, params={"x": 200})
+        waiting = engine.execute_workflow(Workflow(name="w", steps=(wait("ok", signal="approved"),)))
+        engine.cancel_instance(done.id)
+        done.result()
+        engine.get_instance(waiting.id)
+    found = history_of(tmp_path / "work.db", waiting.id[-6:])
+    assert found.execution_id == waiting.id
+    assert found.status == "waiting"
+    assert history_of(tmp_path / "work.db").execution_id == waiting.id  # the latest
+    assert replay(history_of(tmp_path / "work.db", done.id).record(tmp_path / "done.jsonl"), ORDER).status == "cancelled"
+    with pytest.raises(NotFoundError, match="no database"):
+        history_of(tmp_path / "nothing.db")
+    assert not (tmp_path / "nothing.db").exists()
+    with pytest.raises(NotFoundError, match="no execution"):
+        history_of(tmp_path / "work.db", "ex_00000000000000000000000000")
 
 
 def test_a_folder_without_histories_is_an_error(tmp_path: Path, file: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from taskengine import Join, OnError, RetryPolicy, Step, Workflow
+from taskengine import Join, OnError, RetryPolicy, Step, Workflow, task, workflow
 
 PATIENT = RetryPolicy(max_attempts=4, initial_interval_ms=1_000, jitter=0.0)
 
@@ -49,3 +49,20 @@ ORDER = flow(
     name="order",
     output="{{ steps.again.output }}",
 )
+
+
+@task
+def extract(source: str) -> list[int]:
+    return [len(source), 2, 3]
+
+
+@task
+async def total(rows: list[int]) -> int:
+    await asyncio.sleep(60)
+    return sum(rows)
+
+
+@workflow
+def declared(source: str) -> Any:
+    """The same things declared by decorators."""
+    return total(extract(source))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taskengine.testing.explorer import CrashError, Exploration, explore_crashes
-    from taskengine.testing.history import History, HistoryError
+    from taskengine.testing.history import History, HistoryError, history_of
     from taskengine.testing.recording import record
     from taskengine.testing.replaying import ReplayError, histories, replay
     from taskengine.testing.virtual import Call, Clock, Ended, MockedStep, VirtualEngine, VirtualExecution, virtual_engine
@@ -30,6 +30,7 @@ __all__ = [
     "VirtualExecution",
     "explore_crashes",
     "histories",
+    "history_of",
     "record",
     "replay",
     "virtual_engine",
@@ -49,6 +50,7 @@ _HOMES = {
     "VirtualExecution": "virtual",
     "explore_crashes": "explorer",
     "histories": "replaying",
+    "history_of": "history",
     "record": "recording",
     "replay": "replaying",
     "virtual_engine": "virtual",

@@ -6,7 +6,9 @@ plain data. A step that the workflow does not have is a ``NotFoundError``: a cla
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +16,9 @@ from typing import Any, Final, NoReturn, Self, TypeVar
 
 import msgspec
 
+from taskengine.adapters.lanes import InlineLane
+from taskengine.app.engine import open_store
+from taskengine.app.find import find_execution
 from taskengine.errors import NotFoundError
 from taskengine.kernel.advance import fold
 from taskengine.kernel.plan import Plan, compile_plan
@@ -25,8 +30,9 @@ from taskengine.model.status import Outcome, Phase, Status
 from taskengine.model.value import TaskError, decode
 from taskengine.model.workflow import Workflow
 from taskengine.ports.store import Store
+from taskengine.runtime.environment import Environment
 
-__all__ = ["Count", "History", "HistoryError", "read_history"]
+__all__ = ["Count", "History", "HistoryError", "history_of", "read_history"]
 
 T = TypeVar("T", bound=ev.Event)
 
@@ -269,6 +275,26 @@ async def read_history(store: Store, execution_id: str) -> History:
     while page := await store.events(execution_id, after=len(bodies), limit=_PAGE):
         bodies.extend(one.body for one in page)
     return History(execution_id, workflow=workflow, events=[decode_event(body) for body in bodies])
+
+
+def history_of(database: str | Path, execution: str = "@latest") -> History:
+    """The history of an execution in a database file, to look at or to record; nothing there is run or changed.
+
+    ``execution``: an id, four or more characters of one, ``@latest`` or ``@failed``. ``NotFoundError``: no such file or execution.
+    """
+    if not Path(database).is_file():
+        raise NotFoundError("file_not_found", f"there is no database {database}")
+    with ThreadPoolExecutor(1) as thread:  # the caller may have a running loop
+        return thread.submit(asyncio.run, _history_of(database, execution)).result()
+
+
+async def _history_of(database: str | Path, execution: str) -> History:
+    store = open_store(database, Environment(InlineLane))
+    await store.open()
+    try:
+        return await read_history(store, (await find_execution(store, execution)).execution_id)
+    finally:
+        await store.close()
 
 
 def _some(steps: tuple[str, ...]) -> tuple[str, ...]:
