@@ -6,21 +6,23 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["Received", "Script", "Server", "answer", "json_answer", "serving"]
+__all__ = ["Received", "Script", "Server", "answer", "json_answer", "serving", "tls_of"]
 
 
 class Received(NamedTuple):
-    """One request as it came in. ``connection`` counts them."""
+    """One request as it came in. ``connection`` counts them, ``reader`` is what comes after it."""
 
     method: str
     target: str
     headers: dict[str, str]
     body: bytes
     connection: int
+    reader: asyncio.StreamReader
 
     @property
     def path(self) -> str:
@@ -75,7 +77,7 @@ class Server:
                 method, target, _ = head[0].split(" ")
                 headers = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in head[1:] if line}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                request = Received(method, target, headers, body, connection)
+                request = Received(method, target, headers, body, connection, reader)
                 self.received.append(request)
                 script = self.scripts.get(request.path, _writing(answer(404, b"no such page")))
                 await script(request, writer)
@@ -114,3 +116,10 @@ async def serving(*, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]
         if tasks:
             await asyncio.wait(tasks)
         await listening.wait_closed()
+
+
+def tls_of(certificate: Path) -> ssl.SSLContext:
+    """What a server with this certificate (and its key, in the same file) speaks."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context

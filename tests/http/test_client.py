@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
-import subprocess
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,8 @@ import pytest
 from taskengine.adapters.http import LazyOutbound
 from taskengine.errors import OutboundError
 from taskengine.ports.outbound import Answer, Call, EgressPolicy
-from tests.http.server import Received, Server, answer, serving
+from tests.http.names import Names
+from tests.http.server import Received, Server, answer, serving, tls_of
 
 
 async def get(outbound: LazyOutbound, url: str, **more: object) -> Answer:
@@ -178,21 +177,6 @@ async def test_a_body_is_not_sent_on_to_another_origin(server: Server, outbound:
 # Where a connection goes
 
 
-class Names:
-    """A resolver with a table; each lookup of a name takes the next of its answers."""
-
-    def __init__(self, **answers: list[list[str]]) -> None:
-        self.answers = answers
-        self.asked: list[str] = []
-
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
-        self.asked.append(host)
-        if host not in self.answers:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        found = self.answers[host]
-        return found.pop(0) if len(found) > 1 else found[0]
-
-
 async def test_a_name_is_looked_up_once_and_the_connection_goes_where_it_was_judged(server: Server) -> None:
     names = Names(rebinding=[["127.0.0.1"], ["169.254.169.254"]])
     outbound = LazyOutbound(EgressPolicy(allow_loopback=True), resolver=names)
@@ -230,26 +214,8 @@ async def test_each_hop_is_judged_again(server: Server) -> None:
 # TLS
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for the host ``secure.example`` that nobody signed."""
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=secure.example"
-    made = subprocess.run(
-        [*command.split(), "-addext", "subjectAltName=DNS:secure.example", "-keyout", file, "-out", f"{file}.crt"],
-        capture_output=True,
-        check=True,
-    )
-    assert made.returncode == 0
-    file.write_bytes(file.read_bytes() + Path(f"{file}.crt").read_bytes())
-    return file
-
-
 async def test_tls_is_agreed_for_the_name_and_refused_by_default_for_who_is_unknown(certificate: Path) -> None:
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context = tls_of(certificate)
     asked: list[str | None] = []
     context.sni_callback = lambda _, name, __: asked.append(name)
     outbound = LazyOutbound(EgressPolicy(allow_loopback=True), resolver=Names(**{"secure.example": [["127.0.0.1"]]}))

@@ -24,7 +24,7 @@ from taskengine.ports.outbound import Answer, Call, EgressPolicy, Resolver
 
 __all__ = ["HttpClient"]
 
-_CONNECTIONS: Final = 200  # at the same time, of one kind of TLS
+_CONNECTIONS: Final = 200  # at the same time, of one kind of trust
 _KEPT: Final = 20
 _KEPT_S: Final = 15.0
 _MAX_HEADERS: Final = 64 * 1024  # bytes of all headers of an answer
@@ -47,7 +47,7 @@ class HttpClient:
 
     def __init__(self, policy: EgressPolicy, resolver: Resolver) -> None:
         self._network = PinnedNetwork(Egress(policy), resolver)
-        self._pools: dict[bool, httpcore2.AsyncConnectionPool] = {}
+        self._pools: dict[str, httpcore2.AsyncConnectionPool] = {}
 
     async def call(self, call: Call, *, on_bytes: Callable[[], None] | None = None) -> Answer:
         """Make it, as the port promises."""
@@ -142,7 +142,8 @@ class HttpClient:
     async def _exchange(
         self, call: Call, target: Target, *, request: httpcore2.Request, on_bytes: Callable[[], None] | None
     ) -> Answer:
-        response = await self._pool(is_verified=call.is_verified).handle_async_request(request)
+        pool = await self._pool(target, is_verified=call.is_verified)
+        response = await pool.handle_async_request(request)
         try:
             if response.status == _SWITCHING:
                 raise OutboundError("invalid_response", "the other side wants another protocol than HTTP", url=target.shown)
@@ -160,17 +161,22 @@ class HttpClient:
         finally:
             await response.aclose()
 
-    def _pool(self, *, is_verified: bool) -> httpcore2.AsyncConnectionPool:
-        pool = self._pools.get(is_verified)
+    async def _pool(self, target: Target, *, is_verified: bool) -> httpcore2.AsyncConnectionPool:
+        kind = "plain" if target.scheme != "https" else "verified" if is_verified else "believed"
+        pool = self._pools.get(kind)
         if pool is None:
-            pool = httpcore2.AsyncConnectionPool(
-                ssl_context=tls(is_verified=is_verified),
-                max_connections=_CONNECTIONS,
-                max_keepalive_connections=_KEPT,
-                keepalive_expiry=_KEPT_S,
-                network_backend=self._network,
+            # Reading the authorities takes some 50 ms, for which the loop need not stand still.
+            context = await asyncio.to_thread(tls, is_verified=is_verified) if target.scheme == "https" else None
+            pool = self._pools.setdefault(
+                kind,
+                httpcore2.AsyncConnectionPool(
+                    ssl_context=context,
+                    max_connections=_CONNECTIONS,
+                    max_keepalive_connections=_KEPT,
+                    keepalive_expiry=_KEPT_S,
+                    network_backend=self._network,
+                ),
             )
-            self._pools[is_verified] = pool
         return pool
 
 
