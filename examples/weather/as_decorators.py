@@ -56,6 +56,6 @@ def weather(*, csv: str, workdir: str, years: list[int] = YEARS, rain_threshold:
 
 if __name__ == "__main__":
     print(weather)
-    with Engine("seattle.db") as engine:
+    with Engine("seattle-decorators.db") as engine:
         execution = engine.execute_workflow(weather, params={"csv": sys.argv[1], "workdir": sys.argv[2]})
         print(json.dumps(execution.result().output, indent=2))
