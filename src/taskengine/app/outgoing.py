@@ -59,7 +59,6 @@ class Outgoing:
         return http_request_over(self.outbound)
 
     async def close(self) -> None:
-        """Close the connections."""
-        made, self._made = self._made, None
-        if made is not None:
-            await made.close()
+        """Close the connections; an engine that starts again makes new ones."""
+        if self._made is not None:
+            await self._made.close()
