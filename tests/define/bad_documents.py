@@ -224,7 +224,7 @@ SHAPE: Final = (
     _case("a version that is a path", "bad_version", "name: a\nversion: ▸1.0.0-../../\nsteps: [{id: a, type: noop}]\n"),
     _case(
         "configs of functions",
-        "missing_key bad_function wrong_type unknown_key wrong_type not_in_this_version",
+        "missing_key bad_function wrong_type unknown_key wrong_type unknown_choice",
         """
         name: a
         steps:
@@ -232,7 +232,7 @@ SHAPE: Final = (
           - {id: b, type: function, config: {function: ▸"{{ input.f }}"}}
           - {id: c, type: function, config: {function: f, params: ▸[1]}}
           - {id: d, type: function, config: {function: f, ▸url: x}}
-          - {id: e, type: function, config: {function: ▸5, ▸run_in: process}}
+          - {id: e, type: function, config: {function: ▸5, run_in: ▸thread}}
         """,
     ),
     _case(
@@ -417,6 +417,37 @@ RUNNING: Final = (
 )
 
 HTTP: Final = (
+    _case(
+        "configs of scripts",
+        "missing_key bad_script bad_script bad_script unknown_choice conflicting_keys wrong_type bad_script",
+        """
+        name: a
+        steps:
+          - {id: a, type: script, ▸config: {runtime: bash}}
+          - {id: b, type: script, config: {script: ▸/etc/passwd.sh}}
+          - {id: c, type: script, config: {script: ▸a/../../b.py}}
+          - {id: d, type: script, config: {script: ▸load}}
+          - {id: e, type: script, config: {script: load, runtime: ▸cobol}}
+          - {id: f, type: script, config: {script: load.py, ▸inline: print(1)}}
+          - {id: g, type: script, config: {inline: ▸[1]}}
+          - {id: h, type: script, config: {script: ▸"{{ input.file }}.py"}}
+        """,
+    ),
+    _case(
+        "bounds of scripts",
+        "wrong_type wrong_type wrong_type wrong_type unknown_key wrong_type bad_duration wrong_type out_of_range wrong_type bad_duration",
+        """
+        name: a
+        steps:
+          - {id: a, type: script, config: {script: a.py, params: ▸[1], args: ▸one}}
+          - {id: b, type: script, config: {script: a.py, env: {A: ▸[1]}}}
+          - {id: c, type: script, config: {script: a.py, limits: ▸5}}
+          - {id: d, type: script, config: {script: a.py, limits: {▸memry: 1, memory: ▸5 lots}}}
+          - {id: e, type: script, config: {script: a.py, limits: {cpu: ▸a while, output: ▸-1}}}
+          - {id: f, type: script, config: {script: a.py, limits: {processes: ▸0}}}
+          - {id: g, type: script, config: {script: a.py, network: ▸1, timeout: ▸"{{ input.t }}"}}
+        """,
+    ),
     _case("a call without a URL", "missing_key", "name: a\nsteps: [{id: a, type: http, ▸config: {method: GET}}]\n"),
     _case(
         "URLs that cannot be called",

@@ -308,7 +308,7 @@ SHAPE: Final = (
         "TE1132",
         "bad_script",
         message="{found} cannot be run as a script: {reason}",
-        hint="write script: load.py, or runtime: bash beside it, or script: |- with inline: and the code",
+        hint="write script: load.py (with runtime: bash where its ending does not tell), or inline: and the code",
         meaning="A script step names a file beside the document, or carries its code; its ending or `runtime` says what runs it.",
     ),
 )

@@ -8,43 +8,44 @@ from typing import Any, Final
 from taskengine.define.finding import Aim, Spot
 from taskengine.define.phrase import described, nearest, quoted
 from taskengine.define.values import between, boolean, duration, is_list, is_mapping, text, wrong_type
-from taskengine.model.script import COUNTED, LIMITS, RUNTIMES, SIZED, inline_code, parse_size, runtime_of, script_fault
+from taskengine.model.script import COUNTED, LIMITS, RUNTIMES, SIZED, inline_code, parse_size, runtime_of, script_fault, script_of
 
 __all__ = ["KEYS", "check_script"]
 
-KEYS: Final = ("script", "runtime", "params", "args", "env", "cwd", "timeout", "limits", "network")
+KEYS: Final = ("script", "inline", "runtime", "params", "args", "env", "cwd", "timeout", "limits", "network")
 _COUNT: Final = (1, 100_000)
 
 
 def check_script(config: dict[str, Any], at: Spot) -> None:
     """Report what is wrong."""
-    script = config.get("script")
-    if script is None:
+    script = script_of(config)
+    where = at.below("inline" if "inline" in config and "script" not in config else "script")
+    if "script" in config and "inline" in config:
+        at.below("inline").report("conflicting_keys", aim=Aim.KEY, key='"inline"', other='"script"')
+    elif script is None:
         advice = "for example config: {script: load.py}"
         at.below("script").report("missing_key", where="config of a script step", key='"script"', advice=advice)
     elif not isinstance(script, str):
-        wrong_type(script, at.below("script"), expected='a file, or code after "inline:"')
+        wrong_type(script, where, expected="text: a file's name, or code")
     else:
-        _check_code(script, at, runtime=config.get("runtime"))
+        _check_code(script, where, runtime=config.get("runtime"), beside=at)
     for key, check in _CHECKS.items():
         value = config.get(key)
         if value is not None and not _is_later(value):
             check(value, at.below(key))
 
 
-def _check_code(script: str, at: Spot, *, runtime: object) -> None:
+def _check_code(script: str, at: Spot, *, runtime: object, beside: Spot) -> None:
     fault = script_fault(script)
     if fault:
-        at.below("script").report("bad_script", found=quoted(script), reason=fault)
+        at.report("bad_script", found=quoted(script), reason=fault)
     elif runtime is None and not runtime_of(script, None):
         note = f"known runtimes: {', '.join(RUNTIMES)}"
-        at.below("script").report("bad_script", found=quoted(script), reason="its name does not say what runs it", note=note)
+        at.report("bad_script", found=quoted(script), reason="its name does not say what runs it", note=note)
     elif runtime is not None and runtime not in RUNTIMES:
-        _refuse_runtime(runtime, at.below("runtime"))
+        _refuse_runtime(runtime, beside.below("runtime"))
     elif inline_code(script) is None and "{{" in script:
-        at.below("script").report(
-            "bad_script", found=quoted(script), reason="templates are not rendered here: give it params or args"
-        )
+        at.report("bad_script", found=quoted(script), reason="templates are not rendered here: give it params or args")
 
 
 def _refuse_runtime(runtime: object, at: Spot) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 __all__ = [
     "COUNTED",
@@ -18,6 +18,7 @@ __all__ = [
     "parse_size",
     "runtime_of",
     "script_fault",
+    "script_of",
 ]
 
 INLINE: Final = "inline:"
@@ -44,6 +45,12 @@ MAX_SIZE: Final = 2**50
 _BY_SUFFIX: Final = {suffix: name for name, suffixes in reversed(RUNTIMES.items()) for suffix in suffixes}
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE | re.ASCII)
 _POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def script_of(config: Mapping[str, Any]) -> Any:
+    """What stands under ``script``, or what stands under ``inline`` in the same words."""
+    code = config.get("inline")
+    return f"{INLINE}\n{code}" if isinstance(code, str) and "script" not in config else config.get("script", code)
 
 
 def inline_code(script: str) -> str | None:

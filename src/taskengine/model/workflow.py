@@ -127,4 +127,4 @@ def _drawing() -> Any:
 # Steps that the kernel performs itself: they take no slot.
 CONTROL_STEPS: Final = frozenset({"noop", "wait"})
 # What a step's config holds that is no template: a script's own text, and what is judged when the answer is there.
-UNRENDERED: Final[Mapping[str, frozenset[str]]] = {"script": frozenset({"script"}), "http": frozenset({"success_when"})}
+UNRENDERED: Final[Mapping[str, frozenset[str]]] = {"script": frozenset({"script", "inline"}), "http": frozenset({"success_when"})}

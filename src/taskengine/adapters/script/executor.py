@@ -16,7 +16,7 @@ from taskengine.adapters.process.heard import Heard
 from taskengine.adapters.script.order import OrderError, order_of, program_of
 from taskengine.model.command import Abandoned, AttemptEnd, Failed, Succeeded
 from taskengine.model.duration import parse_duration_ms
-from taskengine.model.script import inline_code, runtime_of, script_fault
+from taskengine.model.script import inline_code, runtime_of, script_fault, script_of
 from taskengine.model.value import Json, Raw, TaskError, decode, encode, is_deeper
 from taskengine.model.workflow import Isolation, Step
 from taskengine.ports.executor import Attempt
@@ -45,7 +45,7 @@ class ScriptExecutor:
 
     def missing(self, step: Step, source: str) -> str:
         """The file or the runtime that this node does not have."""
-        script = step.config.get("script")
+        script = script_of(step.config)
         if not isinstance(script, str):
             return "config.script names no script"
         fault = script_fault(script)

@@ -15,7 +15,7 @@ from taskengine.adapters.process.frames import BOX, Limits, Order
 from taskengine.define.values import is_list, is_mapping
 from taskengine.model.duration import parse_duration_ms
 from taskengine.model.ids import task_id
-from taskengine.model.script import COUNTED, DEFAULTS, LIMITS, RUNTIMES, SIZED, inline_code, parse_size, runtime_of
+from taskengine.model.script import COUNTED, DEFAULTS, LIMITS, RUNTIMES, SIZED, inline_code, parse_size, runtime_of, script_of
 from taskengine.ports.executor import Attempt
 
 __all__ = ["OrderError", "clean_environment", "order_of", "program_of"]
@@ -29,7 +29,7 @@ class OrderError(Exception):
 
 def order_of(config: Mapping[str, Any], attempt: Attempt) -> Order:
     """The order. ``OrderError`` says what the templates made wrong."""
-    script: str = attempt.step.config["script"]
+    script: str = script_of(attempt.step.config)
     folder = Path(attempt.source or ".").resolve()
     runtime = runtime_of(script, config.get("runtime"))
     code = inline_code(script)
