@@ -89,6 +89,8 @@ def test_the_tree_is_the_one_that_is_documented() -> None:
         "workflow execute",
         "workflow versions",
         "workflow export",
+        "workflow graph",
+        "workflow schema",
         "instance list",
         "instance status",
         "instance history",

@@ -229,7 +229,7 @@ def test_an_execution_whose_process_died_still_takes_commands(folder: Folder) ->
     assert folder.status()["status"] == "paused"
     resumed = folder.run("instance", "resume", "@latest")
     assert resumed.code == 0
-    assert "no process runs it: task-engine run FILE --resume ex_" in resumed.stderr
+    assert "No process runs it; to go on with it: task-engine run --resume ex_" in resumed.stderr
     assert folder.run("instance", "cancel", "@latest", "-o", "json").data["status"] == "cancelled"
 
 

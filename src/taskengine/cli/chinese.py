@@ -80,6 +80,15 @@ _WORKFLOW: Final[dict[str, str]] = {
     "Print a workflow (name or id) as the document that says the same: checked, normalised, without comments.": "把工作流（名称或标识）"
     "输出为等价的文档：已检查、规范化、不含注释。",
     "The form of the document.": "文档的格式。",
+    "Draw a document as text, Mermaid or SVG.": "把文档画成文本图、Mermaid 或 SVG。",
+    "Draw the workflow in FILE: its steps, what they wait for, their conditions and joins.\n\nA document with errors is not drawn; "
+    "they are shown instead, and the command exits with 8.": "画出 FILE 中的工作流：步骤、依赖、条件和汇合方式。\n\n"
+    "有错误的文档不画图，只显示错误，退出码为 8。",
+    "ascii: for terminals; mermaid: for Markdown; svg: a picture.": "ascii：用于终端；mermaid：用于 Markdown；svg：图片。",
+    "Print the JSON Schema of documents.": "输出工作流文档的 JSON Schema。",
+    "Print the JSON Schema (draft 2020-12) of workflow documents.\n\nEditors complete and check documents with it: name the file in "
+    "a first line `# yaml-language-server: $schema=FILE`.": "输出工作流文档的 JSON Schema（draft 2020-12）。\n\n"
+    "编辑器用它补全和检查文档：在第一行写 `# yaml-language-server: $schema=FILE`。",
 }
 _INSTANCE: Final[dict[str, str]] = {
     "See and control executions.\n\nAn ID may be cut to four or more characters of its beginning or end; @latest is the newest "

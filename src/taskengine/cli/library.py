@@ -108,7 +108,7 @@ def _word(name: str) -> str:
     cls=EngineCommand,
     examples=("task-engine workflow list", "task-engine workflow list --limit 0 -o json"),
 )
-@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="How many; 0 for all.")
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="How many; 0 for all.")
 @database_option
 @output_option("table", "json", "yaml", "name")
 def list_(*, limit: int, database: Database, output: str) -> None:

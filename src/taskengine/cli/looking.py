@@ -63,9 +63,9 @@ def _status_option(command: F) -> F:
 
 
 def _limit_option(command: F) -> F:
-    return click.option("--limit", type=click.IntRange(min=0), default=_PAGE, show_default=True, help="How many; 0 for all.")(
-        command
-    )
+    return click.option(
+        "--limit", type=click.IntRange(min=0), default=_PAGE, show_default=True, metavar="N", help="How many; 0 for all."
+    )(command)
 
 
 @click.command(
@@ -221,7 +221,7 @@ def tasks(*, execution: str, wanted: tuple[str, ...], database: Database, output
 )
 @execution_argument
 @click.option("--after", type=click.IntRange(min=0), default=0, metavar="SEQ", help="Only events after this number.")
-@click.option("--limit", type=click.IntRange(min=0), default=0, help="How many; 0 for all.")
+@click.option("--limit", type=click.IntRange(min=0), default=0, metavar="N", help="How many; 0 for all.")
 @database_option
 @output_option("table", "json", "jsonl", "yaml")
 def events(*, execution: str, after: int, limit: int, database: Database, output: str) -> None:

@@ -91,7 +91,7 @@ def input_option(command: F) -> F:
         "task-engine run etl.yaml --no-watch -o json > execution.json",
     ),
 )
-@click.argument("file", required=False, default="", metavar="FILE")
+@click.argument("file", required=False, default="", metavar="[FILE]")
 @input_option
 @click.option(
     "--resume",
@@ -192,7 +192,7 @@ def _kept(resume: str, *, database: Database) -> tuple[str, StoredWorkflow]:
 @click.argument("workflow", metavar="WORKFLOW", shell_complete=workflow_names)
 @input_option
 @click.option("--version", "label", default="", metavar="VERSION", help="This version instead of the latest.")
-@click.option("--priority", type=click.IntRange(0, 9), help="0 to 9, 9 first; instead of the document's.")
+@click.option("--priority", type=click.IntRange(0, 9), metavar="N", help="0 to 9, 9 first; instead of the document's.")
 @run_options
 def execute(
     *,

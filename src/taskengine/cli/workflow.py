@@ -50,7 +50,7 @@ def check(files: tuple[str, ...], output: str) -> None:
     results: list[Checked | NotFoundError] = []
     for file in files:
         try:
-            results.append(load_file(file))
+            results.append(load_file(file, finds_functions=True))
         except NotFoundError as error:
             results.append(error)
     _show(results, output=output)
