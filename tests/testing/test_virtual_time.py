@@ -150,6 +150,24 @@ async def test_a_connection_takes_the_time_it_takes() -> None:
         assert ended.history.took() < timedelta(minutes=1)
 
 
+def test_a_child_process_takes_the_time_it_takes() -> None:
+    script = {"script": "inline:print(1 + 1)", "runtime": "python"}
+    child = Step(id="child", type="script", config=script, timeout_ms=60_000)
+    with virtual_engine() as engine:
+        ended = engine.run(flow(child, wait("month", "child", duration="30d")))
+    ended.history.completed("child", "month")
+    # Its timeout of a minute would have passed at once if time had jumped.
+    assert timedelta() < ended.history.took("child") < timedelta(minutes=1)
+
+
+def test_services_reach_functions_as_on_any_engine() -> None:
+    def asks(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    with virtual_engine(functions={"asks": asks}, services={"numbers": [1, 2, 3]}) as engine:
+        assert engine.run(flow(call("ask", "asks"), output="{{ steps.ask.output }}")).output == 6
+
+
 def test_a_signal_goes_on_where_it_was_sent() -> None:
     with virtual_engine(functions=FUNCTIONS) as engine:
         execution = engine.execute_workflow(APPROVAL)

@@ -95,6 +95,7 @@ def explore_crashes(
     params: Mapping[str, Json] | None = None,
     *,
     functions: Mapping[str, Callable[..., Any]] | None = None,
+    services: Mapping[str, Any] | None = None,
     source: str = "",
     reset: Callable[[], object] = lambda: None,
     effects: Callable[[], Any] = lambda: None,
@@ -136,6 +137,7 @@ def explore_crashes(
             workflow,
             params=params,
             functions=functions or {},
+            services=services or {},
             source=source,
             reset=reset,
             effects=effects,
@@ -167,6 +169,7 @@ class _Explorer:
         *,
         params: Mapping[str, Json] | None,
         functions: Mapping[str, Callable[..., Any]],
+        services: Mapping[str, Any],
         source: str,
         reset: Callable[[], object],
         effects: Callable[[], Any],
@@ -184,7 +187,7 @@ class _Explorer:
         for step in once:
             if step not in steps:
                 raise NotFoundError("unknown_step", f'the workflow has no step "{step}"', hint=nearest(step, steps))
-        self._params, self._functions, self._source = params, functions, source
+        self._params, self._functions, self._services, self._source = params, functions, services, source
         self._reset, self._effects, self._once, self._signals = reset, effects, once, signals
         self._prepare, self._may_wait, self._status = prepare, may_wait_for_a_person, status
         self._stores = stores
@@ -287,6 +290,7 @@ class _Explorer:
             loop,
             store=store,
             functions=self._functions,
+            services=self._services,
             settings=SETTINGS,
             starts_at=STARTS_AT,
             seed=number,

@@ -7,7 +7,7 @@ else can happen first (``pace``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from taskengine.kernel.story import why
 from taskengine.model.status import Outcome, Phase, Status
 from taskengine.model.value import Json, TaskError
 from taskengine.model.workflow import Step, Workflow
+from taskengine.ports.secrets import Secrets
 from taskengine.ports.store import Store
 from taskengine.runtime.resident import Result
 from taskengine.runtime.settings import NodeSettings
@@ -141,6 +142,9 @@ class VirtualEngine:
         settings: NodeSettings,
         starts_at: datetime,
         seed: int,
+        services: Mapping[str, Any] | None = None,
+        secrets: Secrets | None = None,
+        builtins: Sequence[str] = (),
         has_threads: bool = True,
     ) -> None:
         environment = VirtualEnvironment(loop, starts_at=starts_at, seed=seed)
@@ -148,7 +152,14 @@ class VirtualEngine:
         self._loop = loop
         self._steps = Steps(now=lambda: self.clock.now, is_plain=self._is_plain, has_threads=has_threads)
         self.engine = TestedEngine(
-            store, functions=functions, settings=settings, environment=environment, around=self._steps.in_front_of
+            store,
+            functions=functions,
+            settings=settings,
+            environment=environment,
+            services=services,
+            secrets=secrets,
+            builtins=builtins,
+            around=self._steps.in_front_of,
         )
         self._has_threads = has_threads  # else plain functions run in the loop, one after the other, always in the same order
         self._calls = 0  # of the test, that have not ended and do not wait for an execution
@@ -264,8 +275,10 @@ class VirtualEngine:
             return Pace.STAND
         if steps.outside:
             return Pace.REAL
+        if self._calls:  # also while it starts and stops, when there is no node to ask
+            return Pace.JUMP
         known = {*self.engine.node.residents, *self._waiting.values()}
-        return Pace.JUMP if self._calls or any(map(self._may_move, known)) else Pace.STUCK
+        return Pace.JUMP if any(map(self._may_move, known)) else Pace.STUCK
 
     def _may_move(self, execution_id: str) -> bool:
         resident = self.engine.node.residents.get(execution_id)

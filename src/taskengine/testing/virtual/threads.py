@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
+from taskengine.ports.secrets import Secrets
 from taskengine.ports.store import Store
 from taskengine.runtime.settings import NodeSettings
 from taskengine.testing.virtual.clock import STARTS_AT, Clock
@@ -35,6 +36,7 @@ class virtual_engine:  # noqa: N801 -- read as the function that it is for whoev
     """A whole engine in virtual time: ``async with virtual_engine(functions={…}) as engine``, or ``with`` in a plain test.
 
     ``store``: ``":memory:"``, a path (SQLite), or a store. ``starts_at``: what the clock shows first. ``seed``: ids and jitter.
+    ``services``, ``secrets`` and ``builtins`` are an engine's own.
     ``patience_s``: how many real seconds an async test may take to act while nothing else can happen.
 
     >>> from taskengine import Step, Workflow
@@ -53,10 +55,21 @@ class virtual_engine:  # noqa: N801 -- read as the function that it is for whoev
         settings: NodeSettings = SETTINGS,
         starts_at: datetime = STARTS_AT,
         seed: int = 0,
+        services: Mapping[str, Any] | None = None,
+        secrets: Secrets | None = None,
+        builtins: Sequence[str] = (),
         patience_s: float = _PATIENCE_S,
     ) -> None:
         self._make = partial(
-            VirtualEngine, store=store, functions=functions or {}, settings=settings, starts_at=starts_at, seed=seed
+            VirtualEngine,
+            store=store,
+            functions=functions or {},
+            settings=settings,
+            starts_at=starts_at,
+            seed=seed,
+            services=services,
+            secrets=secrets,
+            builtins=builtins,
         )
         self._patience_s = patience_s
         self._thread: _LoopThread | None = None
