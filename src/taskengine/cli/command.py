@@ -65,6 +65,10 @@ class _Spoken(click.Command):
         super().__init__(*args, **settings)
         self.params += [_verbose_option(), _language_option()]
 
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """The same for every command, whoever asks first: click remembers what it made."""
+        return ["-h", "--help"]
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """The language first: help is printed while the rest is parsed."""
         choose(ctx, given_in(args))

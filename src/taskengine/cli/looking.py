@@ -63,9 +63,10 @@ def _status_option(command: F) -> F:
 
 
 def _limit_option(command: F) -> F:
-    return click.option(
+    option = click.option(
         "--limit", type=click.IntRange(min=0), default=_PAGE, show_default=True, metavar="N", help="How many; 0 for all."
-    )(command)
+    )
+    return option(command)
 
 
 @click.command(

@@ -28,7 +28,7 @@ cli = LazyGroup(
     PROGRAM,
     help="Durable workflows: they survive crashes, restarts and power cuts.",
     epilog=EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings={"max_content_width": 110},
     lazy={
         "demo": ("taskengine.cli.start:demo", "Run a small example and watch it."),
         "init": ("taskengine.cli.start:init", "Make a small project to begin with."),
