@@ -399,6 +399,15 @@ EXPRESSIONS: Final = (
 
 RUNNING: Final = (
     _case("a wait without an end", "wait_without_timeout", "name: a\nsteps: [{id: a, type: wait, config: {signal: ▸go}}]\n"),
+    _case(
+        "a condition on what may be left out",
+        "optional_input",
+        """
+        name: a
+        input: {properties: {x: {}, y: {}}, required: [x]}
+        steps: [{id: a, type: noop, when: input.x > 1 or ▸input.y}]
+        """,
+    ),
     _case("handles without a join", "handles_without_join", "name: a\nsteps: [{id: a, type: noop, handles: ▸HttpError}]\n"),
     _case(
         "fields of outputs that may be none",
@@ -435,7 +444,8 @@ HTTP: Final = (
     ),
     _case(
         "bounds of scripts",
-        "wrong_type wrong_type wrong_type wrong_type unknown_key wrong_type bad_duration wrong_type out_of_range wrong_type bad_duration",
+        "wrong_type wrong_type wrong_type wrong_type unknown_key wrong_type bad_duration wrong_type out_of_range wrong_type "
+        "bad_duration",
         """
         name: a
         steps:

@@ -138,8 +138,8 @@ class RemoteAttempt:
     """The attempt as the function's context sees it here; what it is told goes to the engine."""
 
     def __init__(self, call: Call, worker: Worker) -> None:
-        self._call = call
         self._worker = worker
+        self._upstream = call.upstream
         self.execution_id = call.execution_id
         self.source = call.source
         self.step: Step = call.step
@@ -148,15 +148,11 @@ class RemoteAttempt:
         self.task = call.task
         self.input: Raw = call.input
         self.is_stopping = False
-
-    @property
-    def last_progress(self) -> Json:
-        """What an earlier attempt reported last."""
-        return decode(self._call.last_progress)
+        self.last_progress: Json = decode(call.last_progress)
 
     def upstream(self, step_id: str) -> Raw | None:
         """The output of a dependency."""
-        return self._call.upstream.get(step_id)
+        return self._upstream.get(step_id)
 
     def beat(self) -> None:
         """Alive."""
@@ -164,6 +160,8 @@ class RemoteAttempt:
 
     def progress(self, fraction: float | None, *, message: str = "", data: Json = None) -> None:
         """How far."""
+        if data is not None:
+            self.last_progress = data
         self._worker.send(wire.PROGRESS, msgspec.json.encode(Shown(fraction, message, data)))
 
     def log(self, message: str, *, level: str = "info", source: str = "engine") -> None:
