@@ -14,6 +14,7 @@ ELSEWHERE = {
     "not_utf8": "test_files.py",
     "too_many_findings": "test_findings.py",
     "not_json": "test_check.py",
+    "function_not_found": "test_lookup.py",
 }
 
 

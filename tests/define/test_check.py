@@ -134,7 +134,8 @@ def test_a_reference_is_a_step_of_the_builder_as_well() -> None:
     [
         (None, "x", None),
         ({}, "x", None),
-        ({"properties": {"day": {}}}, "day", None),
+        ({"properties": {"day": {}}, "required": ["day"]}, "day", None),
+        ({"properties": {"day": {}}}, "day", "optional_input"),
         ({"properties": {"day": {}}}, "x", "undeclared_input"),
         ({"properties": {"day": {}}, "additionalProperties": True}, "x", "undeclared_input"),
         ({"properties": {"day": {}}, "additionalProperties": False}, "x", "unknown_input"),

@@ -467,6 +467,20 @@ RUNNING: Final = (
         hint="test it first: steps.{read}.status == 'completed'",
         meaning="A step with a condition, or behind such a step, has no output when it is skipped; a field of none is an error.",
     ),
+    _warning(
+        "TE1404",
+        "optional_input",
+        message="the condition of step {step} reads input.{property}, which may be left out",
+        hint="write input.{property} is defined and …, or name it under `required` of the input schema",
+        meaning="The input schema does not require the property. Without it the condition is an error and the step fails.",
+    ),
+    _warning(
+        "TE1405",
+        "function_not_found",
+        message="the function {found} cannot be found: {reason}",
+        hint="{advice}",
+        meaning="The sources beside the document and on the import path do not define it. `run` would refuse to start.",
+    ),
 )
 
 EXPRESSIONS: Final = (

@@ -29,10 +29,11 @@ __all__ = ["load_file", "load_text"]
 _LISTED: Final = 200  # entries of a folder that are compared with a mistyped file name
 
 
-def load_file(path: str | PathLike[str], *, max_steps: int = MAX_STEPS) -> Checked:
+def load_file(path: str | PathLike[str], *, max_steps: int = MAX_STEPS, finds_functions: bool = False) -> Checked:
     """Read and check a YAML or JSON file, told apart by content. Raises ``NotFoundError`` when there is no such file.
 
     At most the document limit and one byte is read. A folder, a device or a file without permission is a finding.
+    ``finds_functions``: warn of those that cannot be found from the file's folder.
     """
     place = Path(path)
     file = str(path)
@@ -48,11 +49,11 @@ def load_file(path: str | PathLike[str], *, max_steps: int = MAX_STEPS) -> Check
         return _unreadable(file, (error.strerror or "it cannot be opened").lower())
     except ValueError:
         return _unreadable(file, "its name holds a character that no file name can hold")
-    return load_text(data, file=file, max_steps=max_steps)
+    return load_text(data, file=file, max_steps=max_steps, folder=place.absolute().parent if finds_functions else None)
 
 
-def load_text(text: str | bytes, *, file: str, max_steps: int = MAX_STEPS) -> Checked:
-    """Read and check a YAML or JSON document; ``file`` is the name that findings carry."""
+def load_text(text: str | bytes, *, file: str, max_steps: int = MAX_STEPS, folder: Path | None = None) -> Checked:
+    """Read and check a YAML or JSON document; ``file`` is the name that findings carry, functions are looked for in ``folder``."""
     problems = Problems()
     decoded = decode(text, problems)
     source = Source(decoded, file=file)
@@ -63,6 +64,10 @@ def load_text(text: str | bytes, *, file: str, max_steps: int = MAX_STEPS) -> Ch
         workflow = read_workflow(_data(root, decoded), problems, doubts=doubts)
         if workflow is not None and not problems.is_full:
             examine(workflow, problems, doubts=doubts, max_steps=max_steps)
+            if folder is not None:
+                from taskengine.define.lookup import check_functions  # noqa: PLC0415 -- parses Python, which only checking needs
+
+                check_functions(workflow, problems, folder=folder)
     findings = findings_of(problems, source, root=root)
     has_errors = any(finding.severity == "error" for finding in findings)
     return Checked(workflow=None if has_errors else workflow, findings=findings, text=decoded, file=file)

@@ -30,6 +30,7 @@ _MAX_MARKS: Final = 1_000  # that begin an expression in one text
 _MAX_STATEMENTS: Final = 100  # that begin a statement or comment if it is closed: each is looked up to the end of the text
 # Words with which an expression takes care of a missing output itself.
 _CAREFUL: Final = re.compile(r"\b(?:if|default|is|or|and|none|status)\b")
+_CAREFUL_OF_INPUT: Final = re.compile(r"\b(?:if|default|defined|undefined)\b")
 # Keywords of JSON Schema that may declare properties elsewhere than under `properties`.
 _COMPOSED: Final = frozenset(
     {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "then", "else", "not", "dependentSchemas", "patternProperties"}
@@ -170,7 +171,10 @@ class _References:
 
     def _check_input(self, name: str, text: _Text) -> None:
         known = self._declared
-        if known is None or name in known:
+        if known is None:
+            return
+        if name in known:
+            self._check_optional(name, text)
             return
         schema = self._workflow.input_schema or {}
         finding = "unknown_input" if schema.get("additionalProperties") is False else "undeclared_input"
@@ -184,6 +188,15 @@ class _References:
             property=quoted(name),
             advice="declare it under `properties` of the input schema",
         )
+
+    def _check_optional(self, name: str, text: _Text) -> None:
+        """Report a condition that reads what the input may lack, and does not look first whether it is there."""
+        if not text.is_condition or text.reader is None or _CAREFUL_OF_INPUT.search(text.source):
+            return
+        required = (self._workflow.input_schema or {}).get("required")
+        if not is_list(required) or name not in required:
+            step = quoted(self._graph.steps[text.reader].id)
+            self._report(text, f"input.{name}", finding="optional_input", step=step, property=name)
 
     def _report(
         self,
