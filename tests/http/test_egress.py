@@ -44,7 +44,7 @@ def judge(policy: EgressPolicy, address: str, *, host: str = "") -> str:
     try:
         Egress(policy).check(host or address, address, url="http://x/")
     except OutboundError as error:
-        return error.message if error.name == "egress_denied" and error.hint else ""
+        return error.message if error.name == "egress_denied" else ""
     return ""
 
 

@@ -70,6 +70,7 @@ _OTHER_PROTOCOLS: Final = frozenset(
 _HOST: Final = re.compile(r"(\*\.)?[^\W_][\w-]*(\.[\w-]+)*")
 _WEB: Final = frozenset({80, 443})
 _FIRST_FREE_PORT: Final = 1024
+_DENIED: Final = "the egress policy denies it"
 _ALLOW_HINT: Final = f"allow the host or its network in the egress policy, or {EGRESS_ALLOW}, if this node may call it"
 _LOOPBACK_HINT: Final = (
     f"set {EGRESS_ALLOW}=loopback, or give the engine EgressPolicy(allow_loopback=True), if this node may call it"
@@ -101,13 +102,13 @@ class Egress:
             reason = self._reason(host.rstrip(".").lower(), judged, given=given)
             if reason:
                 where = f"{host} is {address}, which" if host != address else address
-                hint = _LOOPBACK_HINT if LOOPBACK in reason else _ALLOW_HINT
+                hint = _LOOPBACK_HINT if LOOPBACK in reason else "" if reason == _DENIED else _ALLOW_HINT
                 raise OutboundError("egress_denied", f"{where} may not be called: {reason}", hint=hint, url=url)
 
     def _reason(self, host: str, address: Address, *, given: Address) -> str:
         """Why not; empty when it may."""
         if self._deny.holds_host(host) or self._deny.holds(address) or self._deny.holds(given):
-            return "the egress policy denies it"
+            return _DENIED
         if self._policy.only and not (self._only.holds_host(host) or self._only.holds(address)):
             return "the egress policy names what may be called, and this is not among it"
         reason = _kind(address)
