@@ -283,3 +283,15 @@ async def test_a_hundred_calls_at_once_do_not_mix(server: Server, outbound: Lazy
     url = server.on("/", echo)
     got = await asyncio.gather(*(get(outbound, f"{url}?n={number}") for number in range(100)))
     assert [one.body.decode() for one in got] == [f"/?n={number}" for number in range(100)]
+
+
+async def test_the_systems_own_names_are_found_and_a_lookup_that_nobody_waits_for_harms_nothing(server: Server) -> None:
+    outbound = LazyOutbound(EgressPolicy(allow_loopback=True))
+    server.on("/", answer(body=b"by name"))
+    abandoned = asyncio.create_task(get(outbound, f"http://localhost:{server.port}/"))
+    await asyncio.sleep(0)
+    abandoned.cancel()
+    assert (await get(outbound, f"http://localhost:{server.port}/")).body == b"by name"
+    error = await refused(outbound, "http://nobody.invalid/")
+    assert error.name == "name_not_resolved"
+    await outbound.close()

@@ -98,6 +98,10 @@ def test_a_host_that_is_allowed_by_name_may_be_private_but_never_metadata() -> N
     assert judge(policy, "10.0.0.1", host="api.internal.evil.example")
 
 
+def test_a_name_in_other_letters_is_the_name_it_is_looked_up_as() -> None:
+    assert judge(EgressPolicy(allow=("Bücher.example",)), "10.0.0.1", host="xn--bcher-kva.example") == ""
+
+
 def test_what_is_denied_stays_denied_whatever_else_allows_it() -> None:
     policy = EgressPolicy(deny=("8.8.8.0/24", "bad.example"), allow=("8.8.8.8", "bad.example"), allow_loopback=True)
     assert "denies it" in judge(policy, "8.8.8.8")

@@ -132,6 +132,8 @@ class _Entries:
                 continue
             except ValueError:
                 pass
+            if not text.isascii():
+                text = _in_ascii(text)
             if _HOST.fullmatch(text) is None:
                 hint = "write api.internal, *.example.org, 10.1.2.3 or 10.1.0.0/16"
                 message = f"{entry!r} in the egress policy is neither a host, an address, nor a network"
@@ -146,6 +148,14 @@ class _Entries:
 
     def holds(self, address: Address) -> bool:
         return any(address.version == network.version and address in network for network in self._networks)
+
+
+def _in_ascii(host: str) -> str:
+    """The name as it is looked up and judged; nothing for what is none."""
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        return ""
 
 
 def _kind(address: Address) -> str:

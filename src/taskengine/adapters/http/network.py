@@ -11,16 +11,18 @@ import os
 import socket
 import ssl
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Final, cast
 
 import httpcore2
 
+from taskengine.adapters.function.threads import Threads
 from taskengine.adapters.http.egress import Egress
 from taskengine.errors import OutboundError
 from taskengine.ports.outbound import Resolver
 
-__all__ = ["CALLED", "PinnedNetwork", "resolve", "tls"]
+__all__ = ["CALLED", "PinnedNetwork", "SystemResolver", "tls"]
 
 # What the connection is wanted for, as messages name it: the pool hands on nothing but host and port.
 CALLED: ContextVar[str] = ContextVar("CALLED", default="")
@@ -28,14 +30,43 @@ _MAX_ADDRESSES: Final = 64  # that a name may have
 _MAX_TRIES: Final = 4  # of them that are tried
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the system, in a thread: its resolver blocks."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    return [str(address[0]) for *_, address in found]
+class SystemResolver:
+    """Asks the system, in threads that nobody waits for: its resolver blocks, and may do so for a minute when nobody answers."""
+
+    def __init__(self) -> None:
+        self._threads = Threads("taskengine-names")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """The addresses, in the system's order. A caller that is cancelled leaves the thread behind."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[list[str]] = loop.create_future()
+
+        def look_up() -> None:
+            addresses: list[str] = []
+            failure: Exception | None = None
+            try:
+                entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+                addresses = [str(address[0]) for *_, address in entries]
+            except (OSError, UnicodeError) as error:
+                failure = error
+            with suppress(RuntimeError):  # the loop is gone, and whoever asked
+                loop.call_soon_threadsafe(_settle, found, addresses, failure)
+
+        self._threads.run(look_up)
+        return await found
+
+
+def _settle(found: asyncio.Future[list[str]], addresses: list[str], failure: Exception | None) -> None:  # noqa: PLR0917 -- a callback
+    if found.done():
+        return
+    if failure is None:
+        found.set_result(addresses)
+    else:
+        found.set_exception(failure)
 
 
 def tls(*, is_verified: bool) -> ssl.SSLContext:
-    """What TLS asks of the other side. The environment of the process changes nothing."""
+    """What TLS asks of the other side: the system's authorities, or those that ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` name."""
     context = httpcore2.default_ssl_context()
     if not is_verified:
         context.check_hostname = False

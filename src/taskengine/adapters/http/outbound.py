@@ -42,6 +42,6 @@ class LazyOutbound:
 
     def _make(self) -> HttpClient:
         from taskengine.adapters.http.client import HttpClient
-        from taskengine.adapters.http.network import resolve
+        from taskengine.adapters.http.network import SystemResolver
 
-        return HttpClient(self._policy, self._resolver if self._resolver is not None else resolve)
+        return HttpClient(self._policy, self._resolver if self._resolver is not None else SystemResolver())
