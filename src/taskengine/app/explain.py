@@ -40,6 +40,7 @@ async def explain(inspector: Inspector, word: str, *, database: str) -> WireExpl
         id=state.execution_id,
         workflow_name=state.plan.workflow.name,
         status=state.status.value,
+        at=iso_instant(inspector.now()),
         why=await _headline(inspector, summary, state=state),
         attended=_attended(summary, state=state, is_attended=is_attended),
         reasons=reasons,
@@ -93,8 +94,8 @@ def _attended(summary: Summary, *, state: Execution, is_attended: bool) -> str:
             else "nobody needs to own it now; a living process takes it up when it is due"
         )
     gone = f"its process is gone ({summary.owner})" if summary.owner else "nobody owns it"
-    due = f", and it was to go on at {iso_instant(summary.wake_at)}" if summary.wake_at is not None and not summary.owner else ""
-    return f"{gone}, and no living process uses this database{due}"
+    due = f"; it was to go on at {iso_instant(summary.wake_at)}" if summary.wake_at is not None and not summary.owner else ""
+    return f"{gone} and no living process uses this database{due}"
 
 
 async def _lacking(inspector: Inspector, summary: Summary, *, state: Execution) -> dict[int, str]:

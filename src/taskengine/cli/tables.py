@@ -287,3 +287,14 @@ def workflow_lines(one: WireWorkflow) -> list[str]:
     if not any(step[1] for step in steps):
         heads, steps = _without(heads, steps, column=1)
     return [*lines, "", *fitted(heads, steps)]
+
+
+def until(at: str | None, *, now: Instant, style: Look) -> str:
+    """When something is due: how long that is on a terminal, the instant itself in a pipe."""
+    if at is None or not style.is_terminal:
+        return at or ""
+    left_ms = parse_instant(at) - now
+    for size_ms, unit in _AGES:
+        if left_ms >= size_ms:
+            return f"in {left_ms // size_ms}{unit}"
+    return "now"

@@ -115,6 +115,7 @@ class WireExplanation(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     workflow_name: str
     status: str
+    at: str  # when it was so
     why: str
     attended: str
     reasons: list[WireReason]
