@@ -15,7 +15,8 @@ from taskengine import Engine, Workflow
 async def main(database: str, document: str) -> None:
     async with Engine(database) as engine:
         workflow = msgspec.json.decode(Path(document).read_bytes(), type=Workflow)  # noqa: ASYNC240 -- nothing else runs yet
-        execution = await engine.execute_workflow(workflow, idempotency_key="one")
+        await engine.deploy(workflow, source=str(Path(document).parent))
+        execution = await engine.execute_workflow(workflow.name, idempotency_key="one")
         print(execution.id, flush=True)
         result = await execution.result()
         print(json.dumps(result.output), flush=True)

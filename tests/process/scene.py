@@ -10,7 +10,7 @@ from typing import Any
 from taskengine import Engine, Step, Workflow
 from taskengine.runtime.resident import Result
 
-PATIENCE_S = 60  # of a busy machine; nothing here is measured
+PATIENCE_S = 30  # of a busy machine; nothing here is measured
 
 
 def running(mark: str) -> list[int]:

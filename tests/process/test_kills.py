@@ -17,6 +17,7 @@ import pytest
 
 from taskengine import Engine, RetryPolicy, Workflow
 from taskengine.model.status import Status
+from tests.durability.histories import histories
 from tests.process.scene import PATIENCE_S, apart, parent_of, running, script, until
 
 pytestmark = pytest.mark.processes
@@ -41,7 +42,7 @@ def work(kind: str, folder: Path) -> Workflow:
     step = {"retry": POLICY, "isolation": "sandbox"} if kind == "sandbox" else {"retry": POLICY}
     code = HANGS_ONCE.format(folder=folder)
     if kind == "sandbox":  # its files can be written to nowhere else, so it hangs until somebody else says that it began
-        code = f"if [ ! -e {folder}/began ]; then MARK={folder} setsid sleep 1000 & sleep 1000; fi; echo '\"begun 2\"' > $TASK_ENGINE_OUTPUT"
+        code = f"if [ ! -e {folder}/began ]; then MARK={folder} setsid sleep 1000 & sleep 1000; fi\n" + HANGS_ONCE.splitlines()[-1]
     return script(code, runtime="sh", step=step)
 
 
@@ -75,7 +76,9 @@ async def begin(kind: str, folder: Path) -> None:
 @pytest.mark.parametrize("victim", ["child", "keeper", "child and keeper", "spawner and keeper"])
 async def test_a_killed_child_is_a_failed_attempt_and_nothing_of_it_is_left(victim: str, kind: str, tmp_path: Path) -> None:
     async with Engine(tmp_path / "work.db") as engine:
-        execution = await engine.execute_workflow(work(kind, tmp_path))
+        workflow = work(kind, tmp_path)
+        await engine.deploy(workflow, source=str(tmp_path))
+        execution = await engine.execute_workflow(workflow.name)
         await begin(kind, tmp_path)
         found = victims(tmp_path)
         before = set(running(f"MARK={tmp_path}"))
@@ -112,5 +115,5 @@ async def test_a_killed_engine_leaves_no_process_and_the_next_one_goes_on(victim
     assert execution_id == said.decode().strip()
     assert result_of(msgspec.json.decode(output)) == "begun 2"
     async with Engine(tmp_path / "work.db") as engine:
-        events = await engine.history(execution_id)
-    assert [type(one).__name__ for one in events].count("TaskCompleted") == 1
+        (history,) = await histories(engine.store)
+    assert [type(event).__name__ for event in history.events].count("TaskCompleted") == 1
