@@ -218,7 +218,10 @@ def event_lines(found: Sequence[WireEvent]) -> list[str]:
         return whole
     # Too narrow for everything on one line: the data of an event stands below it.
     style = look(sys.stdout)
-    head, *short = table(heads[:-1], [line[:-1] for line in lines], right=right)
+    fronts = [line[:-1] for line in lines]
+    if max(cells(line) for line in table(heads[:-1], fronts, right=right)) > room:
+        fronts = [[front[0], front[1].partition("T")[2], *front[2:]] for front in fronts]  # the day is in -o json
+    head, *short = table(heads[:-1], fronts, right=right)
     return [
         head,
         *(line for event, data in zip(short, rest, strict=True) for line in (event, *_below(data, room=room, style=style))),
