@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -65,6 +66,12 @@ def victims(folder: Path) -> dict[str, int]:
     return {"child": child, "keeper": keeper, "spawner": ours[-1]}
 
 
+def boxes(keeper: int) -> list[str]:
+    """What is left of the files of a keeper's child."""
+    roots = {tempfile.gettempdir(), "/dev/shm"}
+    return [one.name for root in roots for one in Path(root).glob(f"task-engine-{keeper}-*")]
+
+
 async def begin(kind: str, folder: Path) -> None:
     """The work has begun and hangs, and there is a process below."""
     await until(lambda: running(f"MARK={folder}") != [], "it begins")
@@ -89,10 +96,11 @@ async def test_a_killed_child_is_a_failed_attempt_and_nothing_of_it_is_left(vict
         assert result_of(result.output) == "begun 2"
         if "spawner" not in victim:  # with both keeper and spawner gone only a sandbox ends whoever left the session
             await until(lambda: not before & set(running(f"MARK={tmp_path}")), "nothing is left")
-        else:
-            for left in before & set(running(f"MARK={tmp_path}")):
-                assert kind != "sandbox", "a sandbox leaves nothing"
-                os.kill(left, signal.SIGKILL)
+    await until(lambda: boxes(found["keeper"]) == [], "no input is left")
+    for left in running(f"MARK={tmp_path}"):
+        os.kill(left, signal.SIGKILL)
+        assert "spawner" in victim
+        assert kind != "sandbox", "a sandbox leaves nothing"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -109,6 +117,7 @@ async def test_a_killed_engine_leaves_no_process_and_the_next_one_goes_on(victim
     assert len(said.splitlines()) == 1
     await until(lambda: running(f"MARK={tmp_path}") == [], "no process is left")
     await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids.values()), "nor one of those that kept it")
+    await until(lambda: boxes(pids["keeper"]) == [], "nor an input")
     second = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
     said_next, _ = await asyncio.wait_for(second.communicate(), PATIENCE_S)
     execution_id, output = said_next.decode().splitlines()

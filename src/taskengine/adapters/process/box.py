@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["Box", "ResultError"]
+__all__ = ["Box", "ResultError", "box_name", "sweep"]
 
+_PREFIX: Final = "task-engine-"
 _MINE: Final = 0o700
 _SECRET: Final = 0o600
 _CHUNK: Final = 256 * 1024
@@ -67,6 +69,22 @@ class Box:
         """Remove it, as far as rights go."""
         for folder in (self.input_folder, self.path):
             shutil.rmtree(folder, onerror=_open_up)
+
+
+def box_name(keeper: int, moment: int) -> str:
+    """The name of a keeper's box: whoever knows the keeper finds it."""
+    return f"{_PREFIX}{keeper}-{moment}"
+
+
+def sweep(roots: Iterable[str], keeper: int) -> None:
+    """Remove what a keeper left that was killed."""
+    for root in roots:
+        try:
+            names = [name for name in os.listdir(root) if name.startswith(f"{_PREFIX}{keeper}-")]
+        except OSError:
+            continue
+        for name in names:
+            shutil.rmtree(os.path.join(root, name), onerror=_open_up)
 
 
 def _open_up(_: object, path: str, __: object) -> None:

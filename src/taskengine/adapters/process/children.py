@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from taskengine.adapters.process import frames as wire
+from taskengine.adapters.process.box import sweep
 from taskengine.adapters.process.frames import Frames, Order, frame, order_bytes
 
 __all__ = ["Child", "Children", "Ending", "Refused", "Started"]
@@ -85,6 +86,7 @@ class Child(asyncio.Protocol):
         self._keeper: int | None = None  # a handle that means this keeper and never another process
         self._loop = asyncio.get_running_loop()
         self._patience: asyncio.TimerHandle | None = None
+        self._keeper_pid = 0
         self.is_over = False
         self.pid = 0
 
@@ -151,10 +153,13 @@ class Child(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The keeper is gone."""
+        if not self.is_over and self._keeper_pid:
+            sweep(_roots(), self._keeper_pid)  # the spawner does the same, when it was not killed as well
         self.over(Ending(is_keeper_gone=True))
 
     def _begun(self, started: Started) -> None:
         self.pid = started.child
+        self._keeper_pid = started.keeper
         if hasattr(os, "pidfd_open"):
             try:
                 self._keeper = os.pidfd_open(started.keeper)
@@ -283,7 +288,7 @@ class Children:
                 # Not subprocess: nobody waits for it in a thread, and it must hold none of our files, not even standard error.
                 self._spawner = os.posix_spawn(
                     sys.executable,
-                    [sys.executable, "-I", "-S", "-c", program],
+                    [sys.executable, "-I", "-S", "-c", program, *_roots()],
                     {"PATH": os.defpath, "LANG": "C.UTF-8"},  # a child's keeper knows none of our secrets
                     file_actions=[
                         *((os.POSIX_SPAWN_DUP2, nothing.fileno(), target) for target in (0, 1, 2)),
@@ -314,6 +319,11 @@ def _is_gone(pid: int) -> bool:
     except ChildProcessError:
         return True
     return ended != 0
+
+
+def _roots() -> tuple[str, ...]:
+    """Where boxes are."""
+    return tuple(dict.fromkeys((tempfile.gettempdir(), _input_root())))
 
 
 def _input_root() -> str:

@@ -20,7 +20,7 @@ from typing import Final
 from taskengine.adapters.process import frames as wire
 from taskengine.adapters.process import kernel_calls as kernel
 from taskengine.adapters.process import tree
-from taskengine.adapters.process.box import Box, ResultError
+from taskengine.adapters.process.box import Box, ResultError, box_name
 from taskengine.adapters.process.frames import Frames, Limits, Order, frame, read_order
 from taskengine.adapters.process.launch import Launched, LaunchError, launch
 
@@ -43,7 +43,7 @@ def keep(engine: socket.socket, channel: int) -> None:
     order, content = _hear(engine)
     if order is None:
         return
-    box = Box(order.box_root, order.input_root, name=f"task-engine-{os.getpid()}-{time.monotonic_ns()}") if order.has_box else None
+    box = Box(order.box_root, order.input_root, name=box_name(os.getpid(), time.monotonic_ns())) if order.has_box else None
     try:
         keeper = Keeper(engine, order, box=box)
         if keeper.start(content, channel=channel):

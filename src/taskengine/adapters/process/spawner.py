@@ -17,6 +17,7 @@ from typing import Final
 
 from taskengine.adapters.process import kernel_calls as kernel
 from taskengine.adapters.process import tree
+from taskengine.adapters.process.box import sweep
 from taskengine.adapters.process.keeper import keep
 
 __all__ = ["CONTROL", "main"]
@@ -36,15 +37,17 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # they are meant for the engine, which says by its socket what follows
     gc.freeze()
-    Spawner(control).serve()
+    Spawner(control, sys.argv[1:]).serve()
 
 
 class Spawner:
     """The keepers, and whoever came here without one."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, roots: list[str]) -> None:
         self._control = control
+        self._roots = roots
         self._keepers: set[int] = set()
+        self._killed: list[int] = []
         self._wake, woken = os.pipe()
         self._woken = woken
         os.set_blocking(self._wake, False)
@@ -115,13 +118,16 @@ class Spawner:
         """Whether there is somebody who is no keeper; they are ended."""
         while True:
             try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 self._keepers.clear()
+                self._sweep()
                 return False
             if pid == 0:
                 break
-            self._keepers.discard(pid)
+            if pid in self._keepers:
+                self._keepers.discard(pid)
+                self._killed += [pid] * os.WIFSIGNALED(status)
         strays = [pid for pid in tree.children_of(os.getpid()) if pid not in self._keepers]
         for stray in strays:
             tree.end_all(stray)
@@ -129,7 +135,14 @@ class Spawner:
                 os.kill(stray, signal.SIGKILL)
             except ProcessLookupError:
                 continue
+        if not strays:
+            self._sweep()
         return bool(strays)
+
+    def _sweep(self) -> None:
+        """What killed keepers had no time to remove, now that nobody writes to it any more."""
+        while self._killed:
+            sweep(self._roots, self._killed.pop())
 
 
 def _empty(pipe: int) -> None:
