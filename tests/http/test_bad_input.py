@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,8 @@ async def test_d48_full_width_dots_are_dots() -> None:
         ("/", "TooManyRedirects"),
         ("?again", "TooManyRedirects"),
         ("http://\\evil", "InvalidUrl"),
+        ("/a\\b", "InvalidUrl"),
+        ("/a\tb", "InvalidUrl"),
     ],
 )
 async def test_d49_a_redirect_leads_to_no_other_place_than_a_call_could(server: Server, location: str, kind: str) -> None:
@@ -247,7 +250,8 @@ async def test_d52_continue_without_an_end_takes_no_memory(server: Server) -> No
 
 @pytest.mark.parametrize("layers", [1, 2])
 async def test_d52_a_body_that_unpacks_to_a_hundred_megabytes_is_cut(server: Server, layers: int) -> None:
-    bomb = gzip.compress(b"\0" * 100_000_000)
+    packing = zlib.compressobj(wbits=31)  # in pieces: this process must not have had the memory before
+    bomb = b"".join(packing.compress(b"\0" * 1_000_000) for _ in range(100)) + packing.flush()
     for _ in range(layers - 1):
         bomb = gzip.compress(bomb)
     headers = (("Content-Encoding", ", ".join(["gzip"] * layers)),)
@@ -321,14 +325,19 @@ async def test_d56_a_header_that_would_be_two_is_not_sent(server: Server, value:
         b"HTTP/1.1 200 OK\r\nX : y\r\n\r\n",
         b"<html>not http</html>\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: evil\r\nConnection: Upgrade\r\n\r\n",
     ],
-    ids=range(11),
+    ids=range(10),
 )
 async def test_d56_answers_that_are_framed_in_no_way_are_refused(server: Server, head: bytes) -> None:
     with bounded():
         error = await failed({"url": server.on("/", head)})
     assert error.type == "InvalidResponse"
+
+
+async def test_d56_another_protocol_is_not_switched_to(server: Server) -> None:
+    head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: evil\r\nConnection: Upgrade\r\n\r\n"
+    error = await failed({"url": server.on("/", head)})
+    assert (error.type, "another protocol" in error.message) == ("InvalidResponse", True)
 
 
 async def test_d56_length_and_chunks_together_are_read_as_chunks_and_the_connection_is_let_go(server: Server) -> None:

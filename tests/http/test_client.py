@@ -149,6 +149,11 @@ async def test_a_redirect_is_followed_and_keeps_method_and_body_where_it_should(
     assert seen == [("GET", b"", False)] * 3 + [("POST", b"data", True)] * 2
 
 
+async def test_a_redirect_whose_spaces_were_not_escaped_is_followed(server: Server, outbound: LazyOutbound) -> None:
+    server.on("/my%20file", answer(body=b"file"))
+    assert (await get(outbound, server.on("/", answer(302, headers=(("Location", "/my file"),))))).body == b"file"
+
+
 async def test_a_redirect_is_an_answer_when_none_may_be_followed(server: Server, outbound: LazyOutbound) -> None:
     got = await get(outbound, server.on("/", answer(302, headers=(("Location", "/x"),))), max_redirects=0)
     assert (got.status, len(server.received)) == (302, 1)

@@ -73,7 +73,7 @@ class HttpClient:
             location = next((value for name, value in answer.headers if name == "location"), "")
             if answer.status not in _REDIRECTS or not location or not call.max_redirects:
                 return answer
-            following = read_url(location, base=target)
+            following = read_url(location.strip().replace(" ", "%20"), base=target)  # many servers forget to
             if target.scheme == "https" and following.scheme != "https":
                 message = f"{target.shown} leads to {following.shown}, which is not protected by TLS"
                 raise OutboundError("redirect_refused", message, url=target.shown)

@@ -104,8 +104,8 @@ def failure_of(error: TaskEngineError, *, where: str) -> TaskError:
         bases = ("HttpError",) if where != "the call" else ()
         return TaskError(type="ValidationError", message=f"{error.message}{hint}", bases=bases, is_final=True)
     kind = "".join(word.capitalize() for word in error.name.split("_"))
-    bases = ("Timeout", "HttpError") if error.name in _TIMEOUTS else ("HttpError",)
-    return TaskError(type=kind, message=f"{where}: {error.message}{hint}", bases=bases, is_final=error.name in _FINAL)
+    named: tuple[str, ...] = ("Timeout", "HttpError") if error.name in _TIMEOUTS else ("HttpError",)
+    return TaskError(type=kind, message=f"{where}: {error.message}{hint}", bases=named, is_final=error.name in _FINAL)
 
 
 def _where(request: Request) -> str:
