@@ -36,7 +36,6 @@ _PUBLIC: Final = frozenset({"accept", "accept-encoding", "accept-language", "con
 _OF_BODY: Final = frozenset({"content-type", "content-encoding", "content-language"})
 _MOVED: Final = frozenset({301, 302})  # a POST goes on as a GET there: everybody does so
 _SEE_OTHER: Final = 303
-_SWITCHING: Final = 101
 _TOO_MUCH: Final = 431
 
 _Headers = tuple[tuple[str, str], ...]
@@ -145,8 +144,6 @@ class HttpClient:
         pool = await self._pool(target, is_verified=call.is_verified)
         response = await pool.handle_async_request(request)
         try:
-            if response.status == _SWITCHING:
-                raise OutboundError("invalid_response", "the other side wants another protocol than HTTP", url=target.shown)
             headers = _received(response.headers, target)
             encoding = ", ".join(value for name, value in headers if name == "content-encoding" and value)
             limit = call.max_response_bytes
