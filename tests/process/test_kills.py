@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -97,8 +98,10 @@ async def test_a_killed_child_is_a_failed_attempt_and_nothing_of_it_is_left(vict
         if "spawner" not in victim:  # with both keeper and spawner gone only a sandbox ends whoever left the session
             await until(lambda: not before & set(running(f"MARK={tmp_path}")), "nothing is left")
     await until(lambda: boxes(found["keeper"]) == [], "no input is left")
-    for left in running(f"MARK={tmp_path}"):
-        os.kill(left, signal.SIGKILL)
+    while left := running(f"MARK={tmp_path}"):
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         assert "spawner" in victim
         assert kind != "sandbox", "a sandbox leaves nothing"
 

@@ -68,7 +68,7 @@ class Box:
     def remove(self) -> None:
         """Remove it, as far as rights go."""
         for folder in (self.input_folder, self.path):
-            shutil.rmtree(folder, onerror=_open_up)
+            _remove(folder)
 
 
 def box_name(keeper: int, moment: int) -> str:
@@ -84,22 +84,29 @@ def sweep(roots: Iterable[str], keeper: int) -> None:
         except OSError:
             continue
         for name in names:
-            shutil.rmtree(os.path.join(root, name), onerror=_open_up)
+            _remove(os.path.join(root, name))
 
 
-def _open_up(_: object, path: str, __: object) -> None:
-    """A folder without rights for its owner: give them back and try once more."""
-    parent = os.path.dirname(path)
-    try:
-        for one in (parent, path):
-            if stat.S_ISDIR(os.lstat(one).st_mode):
-                os.chmod(one, _MINE)
-        if stat.S_ISDIR(os.lstat(path).st_mode):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            os.unlink(path)
-    except OSError:
+def _remove(folder: str) -> None:
+    """Remove a folder and what is in it, also where its maker took the rights away; nothing outside of it is touched."""
+    if not os.path.isdir(folder) or os.path.islink(folder):
         return
+    shutil.rmtree(folder, ignore_errors=True)
+    if os.path.isdir(folder):
+        _open_up(folder)
+        for place, folders, _ in os.walk(folder):  # from above: each is opened before what is in it is looked at
+            for name in folders:
+                _open_up(os.path.join(place, name))
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_up(path: str) -> None:
+    """Give the rights to a folder back to its owner."""
+    try:
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            os.chmod(path, _MINE)
+    except OSError:
+        return  # somebody else removes it as well
 
 
 def _write(path: str, content: bytes) -> None:
