@@ -21,14 +21,16 @@ def blocks(name: str) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
-def test_the_program_prints_what_the_readme_says(name: str, tmp_path: Path) -> None:
+def test_the_programs_print_what_the_readme_says(name: str, tmp_path: Path) -> None:
     found = blocks(name)
-    (program,) = [text for kind, file, text in found if kind == "python" and not file]
-    (expected,) = [text for kind, _, text in found if kind == "output"]
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+    programs = [text for kind, file, text in found if kind == "python" and not file]
+    outputs = [text for kind, _, text in found if kind == "output"]
+    assert programs
+    for program, expected in zip(programs, outputs, strict=True):
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
 
 
 def test_the_document_and_its_commands_run_as_printed(tmp_path: Path) -> None:

@@ -73,6 +73,25 @@ async def test_functions_that_nobody_can_import_are_registered_with_their_workfl
     assert seen == ["local"]
 
 
+async def test_a_result_is_asked_for_by_the_name_or_by_the_id() -> None:
+    def asking(ctx: TaskContext) -> list[Any]:
+        return [ctx.get_upstream_result("double it"), ctx.get_upstream_result("double_it")]
+
+    def asking_wrong(ctx: TaskContext) -> Any:
+        return ctx.get_upstream_result("")
+
+    builder = (
+        WorkflowBuilder("w")
+        .with_task(TaskBuilder("double it").with_job_function(declaring.doubled, number=4))
+        .with_task(TaskBuilder("ask").with_job_function(asking).depends_on("double it"))
+        .with_task(TaskBuilder("wrong").with_job_function(asking_wrong).depends_on("double it").with_on_error("continue"))
+        .with_output(["{{ steps.ask.output }}", "{{ steps.wrong.status }}"])
+    )
+    async with Engine(":memory:") as engine:
+        result = await (await engine.execute_workflow(builder)).result(timeout=10)
+    assert result.output == [[8, 8], "failed"]
+
+
 def test_the_synchronous_engine_takes_them_too() -> None:
     with Engine(":memory:") as engine:
         assert engine.execute_workflow(declaring.ETL, params={"source": "b"}).result().output["loaded"] == 2

@@ -110,10 +110,13 @@ class RunningAttempt:
         return self._state.plan.steps[self.task].path
 
     def upstream(self, step_id: str) -> Raw | None:
-        """The output of a dependency."""
+        """The output of a dependency, by its id, or by its name where that is no id."""
         plan = self._state.plan
+        dependencies = plan.steps[self.task].dependencies
         number = plan.by_id.get(step_id)
-        if number is None or number not in plan.steps[self.task].dependencies:
+        if number is None:
+            number = next((one for one in dependencies if step_id and plan.steps[one].step.name == step_id), None)
+        if number is None or number not in dependencies:
             return None
         return self._state.outputs.get(number, Raw(b"null"))
 
