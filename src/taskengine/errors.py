@@ -21,6 +21,7 @@ __all__ = [
     "StorageError",
     "TaskEngineError",
     "UnknownEventError",
+    "ValidationError",
 ]
 
 
@@ -41,6 +42,12 @@ class DefinitionError(TaskEngineError):
     """A workflow document or builder says something that cannot be run."""
 
     code = "TE1000"
+
+
+class ValidationError(DefinitionError):
+    """What was given does not fit what was declared; ``facts`` carry ``faults``, each with ``path`` and ``said``."""
+
+    code = "TE1800"
 
 
 class LimitError(TaskEngineError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from textwrap import dedent
 from typing import Final, NamedTuple
 
-__all__ = ["CASES", "Case", "Expected"]
+__all__ = ["CASES", "Case", "Expected", "case_of"]
 
 MARK: Final = "▸"
 
@@ -30,7 +30,7 @@ class Case(NamedTuple):
     expected: tuple[Expected, ...]
 
 
-def _case(title: str, names: str, text: str) -> Case:
+def case_of(title: str, names: str, text: str) -> Case:
     marked = dedent(text).lstrip("\n") if text.startswith("\n") else text
     expected: list[Expected] = []
     pieces = marked.split(MARK)
@@ -44,25 +44,25 @@ def _case(title: str, names: str, text: str) -> Case:
 
 
 READING: Final = (
-    _case("nothing at all", "empty_document", "▸"),
-    _case("comments only", "empty_document", "▸# nothing\n"),
-    _case("null", "empty_document", "▸~\n"),
-    _case("two documents", "several_documents", "name: a\n▸---\nname: b\n"),
-    _case("a list", "wrong_type", "▸[1, 2]\n"),
-    _case("a text", "wrong_type", "▸hello\n"),
-    _case("a JSON text that is a list", "wrong_type", '▸["a"]'),
-    _case("a control character", "control_character", "name: a▸\x07b\n"),
-    _case("a hidden line break", "control_character", "name: a▸\u2028b\n"),
-    _case("a tab as indentation", "syntax", "steps:\n▸\t- id: a\n"),
-    _case("quotes that never close", "syntax", 'name: ▸"abc\nsteps: []\n'),
-    _case("braces that never close", "syntax", "limits: {timeout: 1h\nsteps▸: []\n"),
-    _case("a colon inside of a value", "syntax", "name: a▸: b\n"),
-    _case("a key without space behind its colon", "syntax", "name:x\nsteps▸: []\n"),
-    _case("an unknown escape", "syntax", 'name: "▸\\q"\n'),
-    _case("half a surrogate pair as an escape", "syntax", '{"name": "▸\\ud800"}'),
-    _case("a text that begins with @", "syntax", "name: ▸@x\n"),
-    _case("a tag directive", "directive_refused", "▸%TAG ! tag:x,2026:\n---\nname: a\n"),
-    _case(
+    case_of("nothing at all", "empty_document", "▸"),
+    case_of("comments only", "empty_document", "▸# nothing\n"),
+    case_of("null", "empty_document", "▸~\n"),
+    case_of("two documents", "several_documents", "name: a\n▸---\nname: b\n"),
+    case_of("a list", "wrong_type", "▸[1, 2]\n"),
+    case_of("a text", "wrong_type", "▸hello\n"),
+    case_of("a JSON text that is a list", "wrong_type", '▸["a"]'),
+    case_of("a control character", "control_character", "name: a▸\x07b\n"),
+    case_of("a hidden line break", "control_character", "name: a▸\u2028b\n"),
+    case_of("a tab as indentation", "syntax", "steps:\n▸\t- id: a\n"),
+    case_of("quotes that never close", "syntax", 'name: ▸"abc\nsteps: []\n'),
+    case_of("braces that never close", "syntax", "limits: {timeout: 1h\nsteps▸: []\n"),
+    case_of("a colon inside of a value", "syntax", "name: a▸: b\n"),
+    case_of("a key without space behind its colon", "syntax", "name:x\nsteps▸: []\n"),
+    case_of("an unknown escape", "syntax", 'name: "▸\\q"\n'),
+    case_of("half a surrogate pair as an escape", "syntax", '{"name": "▸\\ud800"}'),
+    case_of("a text that begins with @", "syntax", "name: ▸@x\n"),
+    case_of("a tag directive", "directive_refused", "▸%TAG ! tag:x,2026:\n---\nname: a\n"),
+    case_of(
         "an anchor and its alias",
         "alias_refused alias_refused",
         """
@@ -71,8 +71,10 @@ READING: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    _case("an alias to itself", "alias_refused alias_refused", "name: a\nsteps: [{id: a, type: noop}]\nvariables: ▸&a {b: ▸*a}\n"),
-    _case(
+    case_of(
+        "an alias to itself", "alias_refused alias_refused", "name: a\nsteps: [{id: a, type: noop}]\nvariables: ▸&a {b: ▸*a}\n"
+    ),
+    case_of(
         "a tag that would run code",
         "tag_refused",
         """
@@ -81,10 +83,10 @@ READING: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    _case("a merge key", "merge_key_refused", "name: a\nsteps: [{id: a, type: noop}]\nvariables: {▸<<: {b: 1}, c: 2}\n"),
-    _case("a key twice", "duplicate_key", "name: a\nsteps: [{id: a, type: noop}]\n▸name: b\n"),
-    _case("a key twice in JSON", "duplicate_key", '{"name": "a", "steps": [{"id": "a", "type": "noop", ▸"id": "b"}]}'),
-    _case(
+    case_of("a merge key", "merge_key_refused", "name: a\nsteps: [{id: a, type: noop}]\nvariables: {▸<<: {b: 1}, c: 2}\n"),
+    case_of("a key twice", "duplicate_key", "name: a\nsteps: [{id: a, type: noop}]\n▸name: b\n"),
+    case_of("a key twice in JSON", "duplicate_key", '{"name": "a", "steps": [{"id": "a", "type": "noop", ▸"id": "b"}]}'),
+    case_of(
         "keys that are no text",
         "key_not_text key_not_text key_not_text",
         """
@@ -93,7 +95,7 @@ READING: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    _case(
+    case_of(
         "numbers that cannot be stored",
         "number_out_of_range number_out_of_range number_out_of_range number_out_of_range",
         """
@@ -102,31 +104,33 @@ READING: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    _case(
+    case_of(
         "a number too large in JSON",
         "number_out_of_range",
         '{"name": "a", "variables": {"n": ▸' + "9" * 5000 + '}, "steps": [{"id": "a", "type": "noop"}]}',
     ),
-    _case("NUL in JSON", "control_character", '{"name": "a", "description": ▸"x\\u0000y", "steps": [{"id": "a", "type": "noop"}]}'),
-    _case("NUL as an escape, said once", "control_character", 'name: ▸"a\\0b"\nsteps: [{id: a, type: noop}]\n'),
-    _case("too deep", "too_deep", "name: a\nvariables: " + "[" * 63 + "▸[" + "\n"),
-    _case("a list too long", "too_many_items", "name: a\nvariables: {a: [" + "1," * 10_000 + "▸1]}\n"),
-    _case(
+    case_of(
+        "NUL in JSON", "control_character", '{"name": "a", "description": ▸"x\\u0000y", "steps": [{"id": "a", "type": "noop"}]}'
+    ),
+    case_of("NUL as an escape, said once", "control_character", 'name: ▸"a\\0b"\nsteps: [{id: a, type: noop}]\n'),
+    case_of("too deep", "too_deep", "name: a\nvariables: " + "[" * 63 + "▸[" + "\n"),
+    case_of("a list too long", "too_many_items", "name: a\nvariables: {a: [" + "1," * 10_000 + "▸1]}\n"),
+    case_of(
         "a template without quotes", "unquoted_template", "name: a\noutput: ▸{{ steps.a.output }}\nsteps: [{id: a, type: noop}]\n"
     ),
-    _case("a template without quotes and more behind it", "unquoted_template", "name: a\noutput: ▸{{ input.x }}/path\n"),
-    _case("a template without quotes and with brackets", "unquoted_template", 'name: a\noutput: ▸{{ input["x"] }}\n'),
+    case_of("a template without quotes and more behind it", "unquoted_template", "name: a\noutput: ▸{{ input.x }}/path\n"),
+    case_of("a template without quotes and with brackets", "unquoted_template", 'name: a\noutput: ▸{{ input["x"] }}\n'),
 )
 
 SHAPE: Final = (
-    _case("no name", "missing_key", "▸steps: [{id: a, type: noop}]\n"),
-    _case("no steps", "missing_key", "▸name: a\n"),
-    _case("empty steps", "no_steps", "name: a\nsteps: ▸[]\n"),
-    _case("steps by name", "wrong_type", "name: a\nsteps:\n  ▸fetch: {type: noop}\n"),
-    _case("an unknown key and what it meant", "unknown_key", "name: a\n▸descripton: x\nsteps: [{id: a, type: noop}]\n"),
-    _case("a key of another tool", "unknown_key", "name: a\n▸jobs: [{id: a, type: noop}]\n"),
-    _case("a key in the wrong place", "unknown_key", "name: a\n▸timeout: 5m\nsteps: [{id: a, type: noop}]\n"),
-    _case(
+    case_of("no name", "missing_key", "▸steps: [{id: a, type: noop}]\n"),
+    case_of("no steps", "missing_key", "▸name: a\n"),
+    case_of("empty steps", "no_steps", "name: a\nsteps: ▸[]\n"),
+    case_of("steps by name", "wrong_type", "name: a\nsteps:\n  ▸fetch: {type: noop}\n"),
+    case_of("an unknown key and what it meant", "unknown_key", "name: a\n▸descripton: x\nsteps: [{id: a, type: noop}]\n"),
+    case_of("a key of another tool", "unknown_key", "name: a\n▸jobs: [{id: a, type: noop}]\n"),
+    case_of("a key in the wrong place", "unknown_key", "name: a\n▸timeout: 5m\nsteps: [{id: a, type: noop}]\n"),
+    case_of(
         "keys of later versions",
         "not_in_this_version not_in_this_version not_in_this_version",
         """
@@ -139,12 +143,12 @@ SHAPE: Final = (
             ▸cache: {key: x}
         """,
     ),
-    _case(
+    case_of(
         "a machine",
         "not_in_this_version not_in_this_version",
         "name: a\nkind: ▸machine\n▸states: []\nsteps: [{id: a, type: noop}]\n",
     ),
-    _case(
+    case_of(
         "secrets where they would be written down",
         "secret_exposed secret_exposed secret_computed secret_computed",
         """
@@ -160,11 +164,13 @@ SHAPE: Final = (
             config: {function: f, params: {x: "{{ ▸secrets.x|upper }}", y: "{{ ▸secrets }}"}}
         """,
     ),
-    _case("a step type of later versions", "not_in_this_version", "name: a\nsteps: [{id: a, type: ▸webhook, config: {url: x}}]\n"),
-    _case("an unknown step type", "unknown_step_type", "name: a\nsteps: [{id: a, type: ▸fucntion}]\n"),
-    _case("a step without id and type", "missing_key+missing_key", "name: a\nsteps:\n  - ▸name: x\n"),
-    _case("a step that is a text", "wrong_type", "name: a\nsteps: [▸fetch]\n"),
-    _case(
+    case_of(
+        "a step type of later versions", "not_in_this_version", "name: a\nsteps: [{id: a, type: ▸webhook, config: {url: x}}]\n"
+    ),
+    case_of("an unknown step type", "unknown_step_type", "name: a\nsteps: [{id: a, type: ▸fucntion}]\n"),
+    case_of("a step without id and type", "missing_key+missing_key", "name: a\nsteps:\n  - ▸name: x\n"),
+    case_of("a step that is a text", "wrong_type", "name: a\nsteps: [▸fetch]\n"),
+    case_of(
         "numbers and texts mixed up",
         "wrong_type wrong_type wrong_type wrong_type",
         """
@@ -174,9 +180,9 @@ SHAPE: Final = (
         steps: [{id: a, type: noop, priority: ▸"5"}]
         """,
     ),
-    _case("a boolean of YAML 1.1", "wrong_type", "name: a\nsteps: [{id: a, type: noop, idempotent: ▸no}]\n"),
-    _case("an unknown join", "unknown_choice", "name: a\nsteps: [{id: a, type: noop, join: ▸all_sucess}]\n"),
-    _case(
+    case_of("a boolean of YAML 1.1", "wrong_type", "name: a\nsteps: [{id: a, type: noop, idempotent: ▸no}]\n"),
+    case_of("an unknown join", "unknown_choice", "name: a\nsteps: [{id: a, type: noop, join: ▸all_sucess}]\n"),
+    case_of(
         "durations that are none",
         "bad_duration bad_duration bad_duration bad_duration bad_duration wrong_type",
         """
@@ -188,7 +194,7 @@ SHAPE: Final = (
           - {id: b, type: noop, timeout: ▸true}
         """,
     ),
-    _case(
+    case_of(
         "numbers out of range",
         "out_of_range out_of_range out_of_range out_of_range out_of_range",
         """
@@ -198,17 +204,17 @@ SHAPE: Final = (
           - {id: a, type: noop, priority: ▸-1, retry: {max_attempts: ▸2147483648, backoff_coefficient: ▸0.5}}
         """,
     ),
-    _case(
+    case_of(
         "fractions and booleans where a whole number is due",
         "out_of_range wrong_type",
         "name: a\nlimits: {max_concurrency: ▸5.0, priority: ▸true}\nsteps: [{id: a, type: noop}]\n",
     ),
-    _case(
+    case_of(
         "two spellings of one setting",
         "conflicting_keys",
         "name: a\nsteps: [{id: a, type: noop, retry: {max_attempts: 2, ▸retry_count: 1}}]\n",
     ),
-    _case(
+    case_of(
         "pauses the wrong way round, once for all steps",
         "retry_intervals_swapped",
         """
@@ -219,10 +225,10 @@ SHAPE: Final = (
           - {id: b, type: function, config: {function: f}}
         """,
     ),
-    _case("a name of nothing", "bad_name", 'name: ▸"  "\nsteps: [{id: a, type: noop}]\n'),
-    _case("a name that turns the direction of writing", "bad_name", 'name: ▸"a\u202eb"\nsteps: [{id: a, type: noop}]\n'),
-    _case("a version that is a path", "bad_version", "name: a\nversion: ▸1.0.0-../../\nsteps: [{id: a, type: noop}]\n"),
-    _case(
+    case_of("a name of nothing", "bad_name", 'name: ▸"  "\nsteps: [{id: a, type: noop}]\n'),
+    case_of("a name that turns the direction of writing", "bad_name", 'name: ▸"a\u202eb"\nsteps: [{id: a, type: noop}]\n'),
+    case_of("a version that is a path", "bad_version", "name: a\nversion: ▸1.0.0-../../\nsteps: [{id: a, type: noop}]\n"),
+    case_of(
         "configs of functions",
         "missing_key bad_function wrong_type unknown_key wrong_type unknown_choice",
         """
@@ -235,7 +241,7 @@ SHAPE: Final = (
           - {id: e, type: function, config: {function: ▸5, run_in: ▸thread}}
         """,
     ),
-    _case(
+    case_of(
         "configs of waits",
         "one_way_to_wait one_way_to_wait bad_duration bad_instant bad_instant deadline_without_signal wrong_type",
         """
@@ -251,8 +257,8 @@ SHAPE: Final = (
           - {id: g, type: wait, config: {signal: ▸[x]}}
         """,
     ),
-    _case("a noop with a config", "unknown_key", "name: a\nsteps: [{id: a, type: noop, config: {▸x: 1}}]\n"),
-    _case(
+    case_of("a noop with a config", "unknown_key", "name: a\nsteps: [{id: a, type: noop, config: {▸x: 1}}]\n"),
+    case_of(
         "a template in a variable",
         "template_not_rendered",
         "name: a\nvariables: {a: ▸'{{ input.x }}'}\nsteps: [{id: a, type: noop}]\n",
@@ -260,7 +266,7 @@ SHAPE: Final = (
 )
 
 STEPS: Final = (
-    _case(
+    case_of(
         "ids that cannot be",
         "bad_step_id bad_step_id bad_step_id bad_step_id",
         """
@@ -272,8 +278,8 @@ STEPS: Final = (
           - {id: ▸"e\\u0301", type: noop}
         """,
     ),
-    _case("an id twice", "duplicate_step_id", "name: a\nsteps:\n  - {id: a, type: noop}\n  - {id: ▸a, type: noop}\n"),
-    _case(
+    case_of("an id twice", "duplicate_step_id", "name: a\nsteps:\n  - {id: a, type: noop}\n  - {id: ▸a, type: noop}\n"),
+    case_of(
         "an unknown dependency",
         "unknown_dependency",
         """
@@ -286,14 +292,14 @@ STEPS: Final = (
             depends_on: [▸transfrom]
         """,
     ),
-    _case(
+    case_of(
         "a dependency twice",
         "duplicate_dependency",
         "name: a\nsteps:\n  - {id: a, type: noop}\n  - {id: b, type: noop, depends_on: [a, ▸a]}\n",
     ),
-    _case("a join of nothing", "never_starts", "name: a\nsteps: [{id: a, type: noop, join: ▸any_failed}]\n"),
-    _case("a dependency on itself", "self_dependency", "name: a\nsteps: [{id: a, type: noop, depends_on: ▸a}]\n"),
-    _case(
+    case_of("a join of nothing", "never_starts", "name: a\nsteps: [{id: a, type: noop, join: ▸any_failed}]\n"),
+    case_of("a dependency on itself", "self_dependency", "name: a\nsteps: [{id: a, type: noop, depends_on: ▸a}]\n"),
+    case_of(
         "two cycles",
         "cycle cycle",
         """
@@ -306,7 +312,7 @@ STEPS: Final = (
           - {id: e, type: noop, depends_on: [d]}
         """,
     ),
-    _case(
+    case_of(
         "too many steps",
         "too_many_steps",
         "name: a\nsteps:\n"
@@ -316,22 +322,22 @@ STEPS: Final = (
 )
 
 EXPRESSIONS: Final = (
-    _case("another language's operator", "unknown_operator", "name: a\nsteps: [{id: a, type: noop, when: input.x ▸&& true}]\n"),
-    _case(
+    case_of("another language's operator", "unknown_operator", "name: a\nsteps: [{id: a, type: noop, when: input.x ▸&& true}]\n"),
+    case_of(
         "an expression that never closes", "unclosed_expression", "name: a\noutput: 'x ▸{{ input.x'\nsteps: [{id: a, type: noop}]\n"
     ),
-    _case("a statement", "statement_refused", "name: a\noutput: '▸{% if x %}'\nsteps: [{id: a, type: noop}]\n"),
-    _case(
+    case_of("a statement", "statement_refused", "name: a\noutput: '▸{% if x %}'\nsteps: [{id: a, type: noop}]\n"),
+    case_of(
         "an expression too long",
         "expression_too_long",
         f"name: a\nsteps: [{{id: a, type: noop, when: ▸'{'1 + ' * 2000}1 == 1'}}]\n",
     ),
-    _case(
+    case_of(
         "a text with too many expressions",
         "template_too_large",
         f"name: a\noutput: ▸'{'{{ 1 }}' * 1001}'\nsteps: [{{id: a, type: noop}}]\n",
     ),
-    _case(
+    case_of(
         "names that are not there",
         "unknown_variable unknown_input unknown_step unknown_step_field",
         """
@@ -351,17 +357,17 @@ EXPRESSIONS: Final = (
                 c: '{{ ▸steps.fetch.rows }}'
         """,
     ),
-    _case(
+    case_of(
         "an input that an open schema does not declare",
         "undeclared_input",
         "name: a\ninput: {properties: {day: {}}}\nsteps: [{id: a, type: noop, when: ▸input.dya == 1}]\n",
     ),
-    _case(
+    case_of(
         "a step's own output before there is one",
         "unknown_name",
         "name: a\nsteps: [{id: a, type: wait, config: {until: '{{ ▸output.x }}'}}]\n",
     ),
-    _case(
+    case_of(
         "names of other places",
         "secret_exposed name_not_available name_not_available",
         """
@@ -374,7 +380,7 @@ EXPRESSIONS: Final = (
             output_mapping: {y: "{{ ▸trigger.name }} {{ output.z }}"}
         """,
     ),
-    _case(
+    case_of(
         "steps read by steps that they do not surely come before",
         "not_surely_before not_surely_before not_surely_before",
         """
@@ -398,8 +404,8 @@ EXPRESSIONS: Final = (
 )
 
 RUNNING: Final = (
-    _case("a wait without an end", "wait_without_timeout", "name: a\nsteps: [{id: a, type: wait, config: {signal: ▸go}}]\n"),
-    _case(
+    case_of("a wait without an end", "wait_without_timeout", "name: a\nsteps: [{id: a, type: wait, config: {signal: ▸go}}]\n"),
+    case_of(
         "a condition on what may be left out",
         "optional_input",
         """
@@ -408,8 +414,8 @@ RUNNING: Final = (
         steps: [{id: a, type: noop, when: input.x > 1 or ▸input.y}]
         """,
     ),
-    _case("handles without a join", "handles_without_join", "name: a\nsteps: [{id: a, type: noop, handles: ▸HttpError}]\n"),
-    _case(
+    case_of("handles without a join", "handles_without_join", "name: a\nsteps: [{id: a, type: noop, handles: ▸HttpError}]\n"),
+    case_of(
         "fields of outputs that may be none",
         "may_be_skipped may_be_skipped",
         """
@@ -426,7 +432,7 @@ RUNNING: Final = (
 )
 
 HTTP: Final = (
-    _case(
+    case_of(
         "configs of scripts",
         "missing_key bad_script bad_script bad_script unknown_choice conflicting_keys wrong_type bad_script",
         """
@@ -442,7 +448,7 @@ HTTP: Final = (
           - {id: h, type: script, config: {script: ▸"{{ input.file }}.py"}}
         """,
     ),
-    _case(
+    case_of(
         "bounds of scripts",
         "wrong_type wrong_type wrong_type wrong_type unknown_key wrong_type bad_duration wrong_type out_of_range wrong_type "
         "bad_duration",
@@ -458,8 +464,8 @@ HTTP: Final = (
           - {id: g, type: script, config: {script: a.py, network: ▸1, timeout: ▸"{{ input.t }}"}}
         """,
     ),
-    _case("a call without a URL", "missing_key", "name: a\nsteps: [{id: a, type: http, ▸config: {method: GET}}]\n"),
-    _case(
+    case_of("a call without a URL", "missing_key", "name: a\nsteps: [{id: a, type: http, ▸config: {method: GET}}]\n"),
+    case_of(
         "URLs that cannot be called",
         "bad_url bad_url bad_url bad_url wrong_type",
         """
@@ -472,7 +478,7 @@ HTTP: Final = (
           - {id: e, type: http, config: {url: ▸5}}
         """,
     ),
-    _case(
+    case_of(
         "a request that cannot be made",
         "unknown_choice bad_header bad_header wrong_type conflicting_keys unknown_key",
         """
@@ -489,7 +495,7 @@ HTTP: Final = (
               ▸header: {}
         """,
     ),
-    _case(
+    case_of(
         "credentials that prove nothing",
         "unknown_choice missing_key missing_key bad_header unknown_key",
         """
@@ -502,7 +508,7 @@ HTTP: Final = (
           - {id: e, type: http, config: {url: https://x/, auth: {type: bearer, token: x, ▸tokn: x}}}
         """,
     ),
-    _case(
+    case_of(
         "answers that cannot be judged",
         "unknown_operator name_not_available wrong_type out_of_range out_of_range wrong_type missing_key wrong_type",
         """

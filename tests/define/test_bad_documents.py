@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from taskengine.define import BY_NAME, CODES, load_text
-from tests.define.bad_documents import CASES, Case, Expected
+from tests.define.bad_documents import CASES as OTHERS
+from tests.define.bad_documents import Case, Expected
+from tests.define.bad_schemas import SCHEMAS
+
+CASES = (*OTHERS, *SCHEMAS)
 
 # Findings whose document is a file, a size or bytes, or that only a program can cause; their own tests are named beside them.
 ELSEWHERE = {

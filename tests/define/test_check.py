@@ -142,7 +142,8 @@ def test_a_reference_is_a_step_of_the_builder_as_well() -> None:
         ({"properties": {}, "additionalProperties": False}, "x", "unknown_input"),
         ({"properties": {"day": {}}, "additionalProperties": False, "patternProperties": {"x": {}}}, "x", None),
         ({"properties": {"day": {}}, "allOf": [{}]}, "x", None),
-        ({"properties": []}, "x", None),
+        ({"properties": []}, "x", "bad_schema"),
+        ({"properties": {"day": {"default": 1}}}, "day", None),
     ],
 )
 def test_an_input_is_judged_by_its_schema(schema: dict[str, Any] | None, name: str, expected: str | None) -> None:

@@ -82,6 +82,10 @@ def examine(workflow: Workflow, problems: Problems, *, doubts: Doubts, max_steps
         if number not in doubts.typeless:
             check_type(step, at)
         _check_step(step, at, is_bounded=workflow.limits.timeout_ms is not None)
+    if workflow.input_schema:
+        from taskengine.define.schema import check_schema  # noqa: PLC0415 -- many have none
+
+        check_schema(workflow.input_schema, top.below("input"))
     graph = Graph(workflow, doubts)
     check_dependencies(graph, problems)
     check_references(workflow, graph, problems=problems)

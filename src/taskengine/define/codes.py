@@ -3,38 +3,19 @@
 The table owns the words; whoever reports a finding gives its name and the facts. It is also what `explain` and the documentation
 print. Codes are stable: one that was published keeps its meaning and is never used again. TE10 reading the text, TE11 shape and
 values, TE12 steps and their names, TE13 the graph and what is read along it, TE14 what an execution will meet,
-TE20 expressions.
+TE15 the schema of the input (`schema_codes.py`), TE20 expressions.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-import msgspec
+from taskengine.define.code import Code, Severity
+from taskengine.define.code import a_warning as _warning
+from taskengine.define.code import an_error as _error
+from taskengine.define.schema_codes import SCHEMA
 
 __all__ = ["BY_NAME", "CODES", "Code", "Severity"]
-
-Severity: TypeAlias = Literal["error", "warning"]
-
-
-class Code(msgspec.Struct, frozen=True):
-    """One kind of finding. ``message`` and ``hint`` are format strings over the facts of a finding."""
-
-    code: str
-    name: str
-    severity: Severity
-    message: str
-    hint: str
-    meaning: str
-
-
-def _error(code: str, name: str, *, message: str, hint: str = "", meaning: str) -> Code:
-    return Code(code, name, "error", message, hint, meaning)
-
-
-def _warning(code: str, name: str, *, message: str, hint: str = "", meaning: str) -> Code:
-    return Code(code, name, "warning", message, hint, meaning)
-
 
 READING: Final = (
     _error(
@@ -500,5 +481,5 @@ EXPRESSIONS: Final = (
     ),
 )
 
-CODES: Final = (*READING, *SHAPE, *STEPS, *GRAPH, *RUNNING, *EXPRESSIONS)
+CODES: Final = (*READING, *SHAPE, *STEPS, *GRAPH, *RUNNING, *SCHEMA, *EXPRESSIONS)
 BY_NAME: Final = {code.name: code for code in CODES}

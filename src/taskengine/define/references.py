@@ -193,8 +193,10 @@ class _References:
         """Report a condition that reads what the input may lack, and does not look first whether it is there."""
         if not text.is_condition or text.reader is None or _CAREFUL_OF_INPUT.search(text.source):
             return
-        required = (self._workflow.input_schema or {}).get("required")
-        if not is_list(required) or name not in required:
+        schema = self._workflow.input_schema or {}
+        required, declared = schema.get("required"), schema.get("properties", {}).get(name)
+        is_filled = is_mapping(declared) and "default" in declared
+        if not is_filled and (not is_list(required) or name not in required):
             step = quoted(self._graph.steps[text.reader].id)
             self._report(text, f"input.{name}", finding="optional_input", step=step, property=name)
 
