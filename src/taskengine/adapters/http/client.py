@@ -25,7 +25,7 @@ from taskengine.ports.outbound import Answer, Call, EgressPolicy, Resolver
 __all__ = ["HttpClient"]
 
 _CONNECTIONS: Final = 200  # at the same time, of one kind of trust
-_KEPT: Final = 20
+_KEPT: Final = 100  # as many as a node makes attempts at a time
 _KEPT_S: Final = 15.0
 _MAX_HEADERS: Final = 64 * 1024  # bytes of all headers of an answer
 _MAX_SENT: Final = 64  # headers of a call
