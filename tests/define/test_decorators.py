@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any, Literal, TypedDict
 
@@ -186,6 +188,7 @@ def test_when_and_after_are_said_at_the_call() -> None:
 def test_every_option_reaches_the_step() -> None:
     @task(
         description="what it is",
+        config={"run_in": "process"},
         join=Join.ALL_DONE,
         handles=[ValueError, "HttpError"],
         input_mapping={"text": "{{ input.x }}"},
@@ -208,6 +211,7 @@ def test_every_option_reaches_the_step() -> None:
 
     step = steps_of(one)["everything"]
     assert step.description == "what it is"
+    assert step.config["run_in"] == "process"
     assert (step.join, step.handles) == (Join.ALL_DONE, ("ValueError", "HttpError"))
     assert (step.input_mapping, step.output_mapping) == ({"text": "{{ input.x }}"}, {"y": "{{ output }}"})
     assert step.retry == RetryPolicy(
@@ -424,3 +428,24 @@ def test_a_placeholder_does_not_answer_what_python_asks_every_object() -> None:
         Placeholder("input.x").__wrapped__  # noqa: B018 -- asking is the test
     with pytest.raises(TypeError):
         hash(Placeholder("input.x"))
+
+
+def test_declaring_loads_nothing_heavy() -> None:
+    program = """
+import sys
+from taskengine import TaskBuilder, WorkflowBuilder, task, workflow
+
+@task
+def one(x: int) -> int:
+    return x
+
+@workflow
+def w(x: int) -> int:
+    return one(x)
+
+WorkflowBuilder("w").with_task(TaskBuilder("a").with_job_function(one, x=1))
+heavy = ["asyncio", "click", "minijinja", "pydantic", "rich", "sqlite3", "yaml"]
+print([name for name in heavy if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"

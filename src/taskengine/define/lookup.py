@@ -143,8 +143,8 @@ def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
                 yield from _statements(inner)
                 yield from _statements(other)
                 if isinstance(node, ast.Try):
-                    for handler in node.handlers:
-                        yield from _statements(handler.body)
+                    for caught in node.handlers:
+                        yield from _statements(caught.body)
             case ast.With(body=inner):
                 yield from _statements(inner)
             case _:

@@ -99,6 +99,7 @@ def errors_of(value: object, *, what: str) -> tuple[str, ...]:
 
 
 def _error_name(value: object, *, what: str) -> str:
+    found = described(value)
     if isinstance(value, str):
         return value
     if isinstance(value, type) and issubclass(value, BaseException):
@@ -116,9 +117,10 @@ def _words(value: object, *, what: str) -> tuple[str, ...]:
 
 
 def _items(value: object, *, what: str) -> Iterable[object]:
+    found = described(value)
     if isinstance(value, Iterable) and not isinstance(value, bytes | Mapping):
         return cast("Iterable[object]", value)
-    raise DefinitionError("wrong_type", f"{what}: expected a list, found {described(cast('object', value))}")
+    raise DefinitionError("wrong_type", f"{what}: expected a list, found {found}")
 
 
 def _text(value: object, *, what: str) -> str:

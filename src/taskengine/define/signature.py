@@ -41,8 +41,8 @@ def input_schema_of(function: Callable[..., Any], *, defaults: Mapping[str, Any]
     properties: dict[str, Any] = {}
     definitions: dict[str, Any] = {}
     for name in parameters_of(function):
-        schema = dict(_schema_of(types[name], definitions)) if name in types else {}
-        properties[name] = {**schema, "default": defaults[name]} if name in defaults else schema
+        own = dict(_schema_of(types[name], definitions)) if name in types else {}
+        properties[name] = {**own, "default": defaults[name]} if name in defaults else own
     required = [name for name in properties if name not in defaults]
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     if required:
