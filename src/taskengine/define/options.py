@@ -105,9 +105,7 @@ def _error_name(value: object, *, what: str) -> str:
     if isinstance(value, type) and issubclass(value, BaseException):
         return value.__name__
     hint = "write ValueError or 'ValueError'"
-    raise DefinitionError(
-        "wrong_type", f"{what}: expected an error's class or name, found {described(cast('object', value))}", hint=hint
-    )
+    raise DefinitionError("wrong_type", f"{what}: expected an error's class or name, found {found}", hint=hint)
 
 
 def _words(value: object, *, what: str) -> tuple[str, ...]:
