@@ -229,6 +229,7 @@ REFUSED: list[tuple[str, str, Callable[[], object]]] = [
         ),
     ),
     ("self_dependency", '"a"', alone(lambda task: task.depends_on("a"))),
+    ("wrong_type", "expected a task", lambda: WorkflowBuilder("w").with_task("a")),  # type: ignore[arg-type]
     ("no_steps", "at least one", lambda: WorkflowBuilder("w").build()),
     ("missing_key", "function", lambda: WorkflowBuilder("w").with_task(TaskBuilder("a")).build()),
     ("bad_name", "empty", lambda: WorkflowBuilder("").with_task(Step(id="a", type="noop")).build()),

@@ -105,6 +105,13 @@ async def test_ids_that_no_document_could_have_are_refused_by_name(step_id: str)
     assert caught.value.name == "bad_step_id"
 
 
+@pytest.mark.parametrize("thing", [3, None, declaring.extract, declaring.doubled], ids=["number", "nothing", "task", "function"])
+async def test_what_is_no_workflow_is_refused_by_name(thing: Any) -> None:
+    async with Engine(":memory:") as engine:
+        with pytest.raises(DefinitionError, match="expected a workflow"):
+            await engine.execute_workflow(thing)
+
+
 async def test_a_broken_graph_is_refused_when_it_is_deployed() -> None:
     @workflow
     def broken(flag: bool) -> None:  # noqa: FBT001 -- the input of a workflow

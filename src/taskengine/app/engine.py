@@ -23,11 +23,12 @@ from taskengine.adapters.secrets import EnvironmentSecrets
 from taskengine.app.apart import Apart
 from taskengine.app.executors import Executors
 from taskengine.app.outgoing import Outgoing, policy_from
-from taskengine.define.declared import Declares, must_be_sound
-from taskengine.errors import ConflictError, LimitError, NotFoundError
+from taskengine.app.payload import input_of, payload_of, variables_of
+from taskengine.define.declared import Declares, declared_by, must_be_sound
+from taskengine.errors import ConflictError, NotFoundError
 from taskengine.model import command as cmd
 from taskengine.model.ids import WORKFLOW
-from taskengine.model.value import Instant, Json, Raw, encode, is_deeper, raw
+from taskengine.model.value import Instant, Json, Raw
 from taskengine.model.workflow import Workflow
 from taskengine.ports.executor import Executor
 from taskengine.ports.outbound import EgressPolicy, Outbound
@@ -236,7 +237,7 @@ class Engine:
                 if len(self._checked) > _KEPT:
                     del self._checked[next(iter(self._checked))]
             return workflow
-        declared = workflow.declared()
+        declared = declared_by(workflow)
         for name, function in declared.functions.items():
             self._registry.register(name, function)
         return declared.workflow
@@ -262,7 +263,8 @@ class Engine:
 
         ``workflow``: what ``deploy`` takes (deployed when it is new), a name or an id (the latest version), or a stored version. An
         ``idempotency_key`` that was used before gives the earlier execution.
-        Raises ``NotFoundError`` (workflow, function), ``OverloadedError``, ``StorageError``.
+        Raises ``ValidationError`` for an input that does not fit (``invalid_input``) or is not JSON, ``NotFoundError`` (workflow,
+        function), ``OverloadedError``, ``StorageError``.
         """
         known = await self._known(workflow)
         return await self._start(
@@ -293,8 +295,8 @@ class Engine:
                 return Execution(self, earlier.decode())
         started = self._started.operations.begin(
             known,
-            self._payload(dict(params), "the input") if params else _NO_INPUT,
-            variables=_variables(known.plan.workflow, params, given=variables),
+            input_of(known, params, bounds=self._settings),
+            variables=variables_of(known.plan.workflow, params, given=variables, bounds=self._settings),
             priority=priority,
             business_key=business_key,
             by=by,
@@ -305,16 +307,22 @@ class Engine:
     async def begin_many(
         self, workflow: Workflow | Declares | str | StoredWorkflow, params: list[Mapping[str, Json]]
     ) -> list[Execution]:
-        """Start one execution for each of the inputs, in as few commits as possible; all are durable when this returns."""
+        """Start one execution for each of the inputs, in as few commits as possible; all are durable when this returns.
+
+        One input that does not fit keeps all of them from starting; the error names it by its place: ``params[3].names[0]``.
+        """
         known = await self._known(workflow)
         self._started.catalog.must_be_performable(known)
+        bounds, workflow_ = self._settings, known.plan.workflow
+        ready: list[tuple[Raw, dict[str, Raw]]] = []
+        for number, one in enumerate(params):
+            payload = input_of(known, one, bounds=bounds, what=f"params[{number}]")
+            ready.append((payload, variables_of(workflow_, one, given=None, bounds=bounds)))
+            if len(ready) % bounds.batch_cap == 0:
+                await asyncio.sleep(0)
         started: list[Started] = []
-        for one in params:
-            started.append(
-                self._started.operations.begin(
-                    known, self._payload(dict(one), "the input"), variables=_variables(known.plan.workflow, one, given=None)
-                )
-            )
+        for payload, variables in ready:
+            started.append(self._started.operations.begin(known, payload, variables=variables))
             if len(started) % self._settings.batch_cap == 0:
                 await asyncio.sleep(0)
         return [Execution(self, await self._started.operations.started(one)) for one in started]
@@ -348,7 +356,7 @@ class Engine:
 
     async def signal(self, execution_id: str, name: str, *, data: Json = None, by: str = "", signal_id: str = "") -> None:
         """Send a signal; durable when this returns. Repeating a ``signal_id`` is a no-op."""
-        payload = self._payload(data, "the signal")
+        payload = payload_of(data, "data", bounds=self._settings)
         await self._command(
             execution_id,
             lambda at: cmd.Signal(at=at, name=name, data=payload, by=by),
@@ -380,17 +388,6 @@ class Engine:
     async def _command(self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str = "") -> None:
         await self._started.operations.command(execution_id, make, mark=mark)
 
-    def _payload(self, value: Json, what: str) -> Raw:
-        """Encoded, within the bounds. ``LimitError`` beyond them, ``TypeError`` for what JSON cannot hold."""
-        document, bounds = encode(value), self._settings
-        if len(document) > bounds.max_payload:
-            message = f"{what} has {len(document)} bytes, {bounds.max_payload} are allowed"
-            raise LimitError("payload_too_large", message, limit=bounds.max_payload, actual=len(document))
-        if is_deeper(document, bounds.max_nesting):
-            message = f"{what} is nested deeper than {bounds.max_nesting} levels"
-            raise LimitError("payload_too_deep", message, limit=bounds.max_nesting)
-        return Raw(document)
-
     async def _known(self, workflow: Workflow | Declares | str | StoredWorkflow) -> KnownWorkflow:
         if isinstance(workflow, str):
             return await self._started.catalog.known(workflow, "")
@@ -399,21 +396,7 @@ class Engine:
         return self._started.catalog.keep(await self.deploy(workflow))
 
 
-_NO_INPUT = Raw(b"{}")
 _KEPT = 256
-
-
-def _variables(workflow: Workflow, params: Mapping[str, Json] | None, *, given: Mapping[str, Json] | None) -> dict[str, Raw]:
-    """Defaults, then the input's keys of the same name, then what was given at start."""
-    if not workflow.variables and not given:
-        return {}
-    merged = dict(workflow.variables)
-    merged.update({name: value for name, value in (params or {}).items() if name in merged})
-    for name in given or {}:
-        if name not in merged:
-            raise ConflictError("unknown_variable", f'workflow "{workflow.name}" declares no variable "{name}"')
-    merged.update(given or {})
-    return {name: raw(value) for name, value in merged.items()}
 
 
 def open_store(store: str | Path, environment: Environment) -> Store:

@@ -16,7 +16,7 @@ import msgspec
 from taskengine.define.declared import Declared, Drawn, not_yet, sound
 from taskengine.define.functions import Named, body_of, name_of, together
 from taskengine.define.options import Duration, Retry, TaskOptions, fields_of, milliseconds, policy_of
-from taskengine.define.phrase import listed, nearest, quoted
+from taskengine.define.phrase import described, listed, nearest, quoted
 from taskengine.define.placeholder import written
 from taskengine.define.rules import id_fault, slug
 from taskengine.errors import DefinitionError
@@ -230,7 +230,7 @@ class WorkflowBuilder(Drawn):
         if isinstance(task, Step):
             every = frozenset(field.name for field in msgspec.structs.fields(Step))
             task = BuiltTask(name=task.name or task.id, step=task, functions={}, said=every)
-        self._tasks.append(task.build() if isinstance(task, TaskBuilder) else task)
+        self._tasks.append(_built(task))
         return self
 
     def with_tasks(self, *tasks: TaskBuilder | BuiltTask | Step) -> Self:
@@ -338,6 +338,15 @@ class WorkflowBuilder(Drawn):
             if "retry" not in task.said and self._default_retry is not None:
                 changes["retry"] = self._default_retry
         return msgspec.structs.replace(step, **changes)
+
+
+def _built(task: object) -> BuiltTask:
+    if isinstance(task, TaskBuilder):
+        return task.build()
+    if isinstance(task, BuiltTask):
+        return task
+    hint = 'with_task(TaskBuilder("load").with_job_function(load))'
+    raise DefinitionError("wrong_type", f"expected a task, found {described(task)}", hint=hint)
 
 
 def _policy_with(policy: RetryPolicy, words: Mapping[str, Any]) -> RetryPolicy:

@@ -7,11 +7,11 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from taskengine.define.finding import Finding
 from taskengine.define.functions import Named
-from taskengine.define.phrase import quoted
+from taskengine.define.phrase import described, quoted
 from taskengine.errors import DefinitionError
 from taskengine.model.workflow import Step, Workflow
 
-__all__ = ["Declared", "Declares", "Drawn", "must_be_sound", "not_yet", "sound"]
+__all__ = ["Declared", "Declares", "Drawn", "declared_by", "must_be_sound", "not_yet", "sound"]
 
 _SHOWN: Final = 8
 
@@ -106,6 +106,14 @@ class Declares(Protocol):
     def declared(self) -> Declared:
         """The workflow and its functions. Raises ``DefinitionError``."""
         ...
+
+
+def declared_by(thing: object) -> Declared:
+    """What was declared. ``DefinitionError("not_a_workflow")`` for anything that declares none."""
+    if isinstance(thing, Declares):
+        return thing.declared()
+    hint = "pass a Workflow, a builder, a function decorated with @workflow, or the name of a stored workflow"
+    raise DefinitionError("not_a_workflow", f"expected a workflow, found {described(thing)}", hint=hint)
 
 
 def sound(workflow: Workflow, functions: dict[str, Callable[..., Any]]) -> Declared:
