@@ -9,7 +9,7 @@ from __future__ import annotations
 from textwrap import dedent
 from typing import Final, NamedTuple
 
-__all__ = ["CASES", "Case", "Expected", "case_of"]
+__all__ = ["CASES", "Case", "Expected", "wrong"]
 
 MARK: Final = "▸"
 
@@ -30,7 +30,7 @@ class Case(NamedTuple):
     expected: tuple[Expected, ...]
 
 
-def case_of(title: str, names: str, text: str) -> Case:
+def wrong(title: str, names: str, text: str) -> Case:
     marked = dedent(text).lstrip("\n") if text.startswith("\n") else text
     expected: list[Expected] = []
     pieces = marked.split(MARK)
@@ -44,25 +44,25 @@ def case_of(title: str, names: str, text: str) -> Case:
 
 
 READING: Final = (
-    case_of("nothing at all", "empty_document", "▸"),
-    case_of("comments only", "empty_document", "▸# nothing\n"),
-    case_of("null", "empty_document", "▸~\n"),
-    case_of("two documents", "several_documents", "name: a\n▸---\nname: b\n"),
-    case_of("a list", "wrong_type", "▸[1, 2]\n"),
-    case_of("a text", "wrong_type", "▸hello\n"),
-    case_of("a JSON text that is a list", "wrong_type", '▸["a"]'),
-    case_of("a control character", "control_character", "name: a▸\x07b\n"),
-    case_of("a hidden line break", "control_character", "name: a▸\u2028b\n"),
-    case_of("a tab as indentation", "syntax", "steps:\n▸\t- id: a\n"),
-    case_of("quotes that never close", "syntax", 'name: ▸"abc\nsteps: []\n'),
-    case_of("braces that never close", "syntax", "limits: {timeout: 1h\nsteps▸: []\n"),
-    case_of("a colon inside of a value", "syntax", "name: a▸: b\n"),
-    case_of("a key without space behind its colon", "syntax", "name:x\nsteps▸: []\n"),
-    case_of("an unknown escape", "syntax", 'name: "▸\\q"\n'),
-    case_of("half a surrogate pair as an escape", "syntax", '{"name": "▸\\ud800"}'),
-    case_of("a text that begins with @", "syntax", "name: ▸@x\n"),
-    case_of("a tag directive", "directive_refused", "▸%TAG ! tag:x,2026:\n---\nname: a\n"),
-    case_of(
+    wrong("nothing at all", "empty_document", "▸"),
+    wrong("comments only", "empty_document", "▸# nothing\n"),
+    wrong("null", "empty_document", "▸~\n"),
+    wrong("two documents", "several_documents", "name: a\n▸---\nname: b\n"),
+    wrong("a list", "wrong_type", "▸[1, 2]\n"),
+    wrong("a text", "wrong_type", "▸hello\n"),
+    wrong("a JSON text that is a list", "wrong_type", '▸["a"]'),
+    wrong("a control character", "control_character", "name: a▸\x07b\n"),
+    wrong("a hidden line break", "control_character", "name: a▸\u2028b\n"),
+    wrong("a tab as indentation", "syntax", "steps:\n▸\t- id: a\n"),
+    wrong("quotes that never close", "syntax", 'name: ▸"abc\nsteps: []\n'),
+    wrong("braces that never close", "syntax", "limits: {timeout: 1h\nsteps▸: []\n"),
+    wrong("a colon inside of a value", "syntax", "name: a▸: b\n"),
+    wrong("a key without space behind its colon", "syntax", "name:x\nsteps▸: []\n"),
+    wrong("an unknown escape", "syntax", 'name: "▸\\q"\n'),
+    wrong("half a surrogate pair as an escape", "syntax", '{"name": "▸\\ud800"}'),
+    wrong("a text that begins with @", "syntax", "name: ▸@x\n"),
+    wrong("a tag directive", "directive_refused", "▸%TAG ! tag:x,2026:\n---\nname: a\n"),
+    wrong(
         "an anchor and its alias",
         "alias_refused alias_refused",
         """
@@ -71,10 +71,8 @@ READING: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    case_of(
-        "an alias to itself", "alias_refused alias_refused", "name: a\nsteps: [{id: a, type: noop}]\nvariables: ▸&a {b: ▸*a}\n"
-    ),
-    case_of(
+    wrong("an alias to itself", "alias_refused alias_refused", "name: a\nsteps: [{id: a, type: noop}]\nvariables: ▸&a {b: ▸*a}\n"),
+    wrong(
         "a tag that would run code",
         "tag_refused",
         """
@@ -83,10 +81,10 @@ READING: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    case_of("a merge key", "merge_key_refused", "name: a\nsteps: [{id: a, type: noop}]\nvariables: {▸<<: {b: 1}, c: 2}\n"),
-    case_of("a key twice", "duplicate_key", "name: a\nsteps: [{id: a, type: noop}]\n▸name: b\n"),
-    case_of("a key twice in JSON", "duplicate_key", '{"name": "a", "steps": [{"id": "a", "type": "noop", ▸"id": "b"}]}'),
-    case_of(
+    wrong("a merge key", "merge_key_refused", "name: a\nsteps: [{id: a, type: noop}]\nvariables: {▸<<: {b: 1}, c: 2}\n"),
+    wrong("a key twice", "duplicate_key", "name: a\nsteps: [{id: a, type: noop}]\n▸name: b\n"),
+    wrong("a key twice in JSON", "duplicate_key", '{"name": "a", "steps": [{"id": "a", "type": "noop", ▸"id": "b"}]}'),
+    wrong(
         "keys that are no text",
         "key_not_text key_not_text key_not_text",
         """
@@ -95,7 +93,7 @@ READING: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    case_of(
+    wrong(
         "numbers that cannot be stored",
         "number_out_of_range number_out_of_range number_out_of_range number_out_of_range",
         """
@@ -104,33 +102,31 @@ READING: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    case_of(
+    wrong(
         "a number too large in JSON",
         "number_out_of_range",
         '{"name": "a", "variables": {"n": ▸' + "9" * 5000 + '}, "steps": [{"id": "a", "type": "noop"}]}',
     ),
-    case_of(
-        "NUL in JSON", "control_character", '{"name": "a", "description": ▸"x\\u0000y", "steps": [{"id": "a", "type": "noop"}]}'
-    ),
-    case_of("NUL as an escape, said once", "control_character", 'name: ▸"a\\0b"\nsteps: [{id: a, type: noop}]\n'),
-    case_of("too deep", "too_deep", "name: a\nvariables: " + "[" * 63 + "▸[" + "\n"),
-    case_of("a list too long", "too_many_items", "name: a\nvariables: {a: [" + "1," * 10_000 + "▸1]}\n"),
-    case_of(
+    wrong("NUL in JSON", "control_character", '{"name": "a", "description": ▸"x\\u0000y", "steps": [{"id": "a", "type": "noop"}]}'),
+    wrong("NUL as an escape, said once", "control_character", 'name: ▸"a\\0b"\nsteps: [{id: a, type: noop}]\n'),
+    wrong("too deep", "too_deep", "name: a\nvariables: " + "[" * 63 + "▸[" + "\n"),
+    wrong("a list too long", "too_many_items", "name: a\nvariables: {a: [" + "1," * 10_000 + "▸1]}\n"),
+    wrong(
         "a template without quotes", "unquoted_template", "name: a\noutput: ▸{{ steps.a.output }}\nsteps: [{id: a, type: noop}]\n"
     ),
-    case_of("a template without quotes and more behind it", "unquoted_template", "name: a\noutput: ▸{{ input.x }}/path\n"),
-    case_of("a template without quotes and with brackets", "unquoted_template", 'name: a\noutput: ▸{{ input["x"] }}\n'),
+    wrong("a template without quotes and more behind it", "unquoted_template", "name: a\noutput: ▸{{ input.x }}/path\n"),
+    wrong("a template without quotes and with brackets", "unquoted_template", 'name: a\noutput: ▸{{ input["x"] }}\n'),
 )
 
 SHAPE: Final = (
-    case_of("no name", "missing_key", "▸steps: [{id: a, type: noop}]\n"),
-    case_of("no steps", "missing_key", "▸name: a\n"),
-    case_of("empty steps", "no_steps", "name: a\nsteps: ▸[]\n"),
-    case_of("steps by name", "wrong_type", "name: a\nsteps:\n  ▸fetch: {type: noop}\n"),
-    case_of("an unknown key and what it meant", "unknown_key", "name: a\n▸descripton: x\nsteps: [{id: a, type: noop}]\n"),
-    case_of("a key of another tool", "unknown_key", "name: a\n▸jobs: [{id: a, type: noop}]\n"),
-    case_of("a key in the wrong place", "unknown_key", "name: a\n▸timeout: 5m\nsteps: [{id: a, type: noop}]\n"),
-    case_of(
+    wrong("no name", "missing_key", "▸steps: [{id: a, type: noop}]\n"),
+    wrong("no steps", "missing_key", "▸name: a\n"),
+    wrong("empty steps", "no_steps", "name: a\nsteps: ▸[]\n"),
+    wrong("steps by name", "wrong_type", "name: a\nsteps:\n  ▸fetch: {type: noop}\n"),
+    wrong("an unknown key and what it meant", "unknown_key", "name: a\n▸descripton: x\nsteps: [{id: a, type: noop}]\n"),
+    wrong("a key of another tool", "unknown_key", "name: a\n▸jobs: [{id: a, type: noop}]\n"),
+    wrong("a key in the wrong place", "unknown_key", "name: a\n▸timeout: 5m\nsteps: [{id: a, type: noop}]\n"),
+    wrong(
         "keys of later versions",
         "not_in_this_version not_in_this_version not_in_this_version",
         """
@@ -143,12 +139,12 @@ SHAPE: Final = (
             ▸cache: {key: x}
         """,
     ),
-    case_of(
+    wrong(
         "a machine",
         "not_in_this_version not_in_this_version",
         "name: a\nkind: ▸machine\n▸states: []\nsteps: [{id: a, type: noop}]\n",
     ),
-    case_of(
+    wrong(
         "secrets where they would be written down",
         "secret_exposed secret_exposed secret_computed secret_computed",
         """
@@ -164,13 +160,11 @@ SHAPE: Final = (
             config: {function: f, params: {x: "{{ ▸secrets.x|upper }}", y: "{{ ▸secrets }}"}}
         """,
     ),
-    case_of(
-        "a step type of later versions", "not_in_this_version", "name: a\nsteps: [{id: a, type: ▸webhook, config: {url: x}}]\n"
-    ),
-    case_of("an unknown step type", "unknown_step_type", "name: a\nsteps: [{id: a, type: ▸fucntion}]\n"),
-    case_of("a step without id and type", "missing_key+missing_key", "name: a\nsteps:\n  - ▸name: x\n"),
-    case_of("a step that is a text", "wrong_type", "name: a\nsteps: [▸fetch]\n"),
-    case_of(
+    wrong("a step type of later versions", "not_in_this_version", "name: a\nsteps: [{id: a, type: ▸webhook, config: {url: x}}]\n"),
+    wrong("an unknown step type", "unknown_step_type", "name: a\nsteps: [{id: a, type: ▸fucntion}]\n"),
+    wrong("a step without id and type", "missing_key+missing_key", "name: a\nsteps:\n  - ▸name: x\n"),
+    wrong("a step that is a text", "wrong_type", "name: a\nsteps: [▸fetch]\n"),
+    wrong(
         "numbers and texts mixed up",
         "wrong_type wrong_type wrong_type wrong_type",
         """
@@ -180,9 +174,9 @@ SHAPE: Final = (
         steps: [{id: a, type: noop, priority: ▸"5"}]
         """,
     ),
-    case_of("a boolean of YAML 1.1", "wrong_type", "name: a\nsteps: [{id: a, type: noop, idempotent: ▸no}]\n"),
-    case_of("an unknown join", "unknown_choice", "name: a\nsteps: [{id: a, type: noop, join: ▸all_sucess}]\n"),
-    case_of(
+    wrong("a boolean of YAML 1.1", "wrong_type", "name: a\nsteps: [{id: a, type: noop, idempotent: ▸no}]\n"),
+    wrong("an unknown join", "unknown_choice", "name: a\nsteps: [{id: a, type: noop, join: ▸all_sucess}]\n"),
+    wrong(
         "durations that are none",
         "bad_duration bad_duration bad_duration bad_duration bad_duration wrong_type",
         """
@@ -194,7 +188,7 @@ SHAPE: Final = (
           - {id: b, type: noop, timeout: ▸true}
         """,
     ),
-    case_of(
+    wrong(
         "numbers out of range",
         "out_of_range out_of_range out_of_range out_of_range out_of_range",
         """
@@ -204,17 +198,17 @@ SHAPE: Final = (
           - {id: a, type: noop, priority: ▸-1, retry: {max_attempts: ▸2147483648, backoff_coefficient: ▸0.5}}
         """,
     ),
-    case_of(
+    wrong(
         "fractions and booleans where a whole number is due",
         "out_of_range wrong_type",
         "name: a\nlimits: {max_concurrency: ▸5.0, priority: ▸true}\nsteps: [{id: a, type: noop}]\n",
     ),
-    case_of(
+    wrong(
         "two spellings of one setting",
         "conflicting_keys",
         "name: a\nsteps: [{id: a, type: noop, retry: {max_attempts: 2, ▸retry_count: 1}}]\n",
     ),
-    case_of(
+    wrong(
         "pauses the wrong way round, once for all steps",
         "retry_intervals_swapped",
         """
@@ -225,10 +219,10 @@ SHAPE: Final = (
           - {id: b, type: function, config: {function: f}}
         """,
     ),
-    case_of("a name of nothing", "bad_name", 'name: ▸"  "\nsteps: [{id: a, type: noop}]\n'),
-    case_of("a name that turns the direction of writing", "bad_name", 'name: ▸"a\u202eb"\nsteps: [{id: a, type: noop}]\n'),
-    case_of("a version that is a path", "bad_version", "name: a\nversion: ▸1.0.0-../../\nsteps: [{id: a, type: noop}]\n"),
-    case_of(
+    wrong("a name of nothing", "bad_name", 'name: ▸"  "\nsteps: [{id: a, type: noop}]\n'),
+    wrong("a name that turns the direction of writing", "bad_name", 'name: ▸"a\u202eb"\nsteps: [{id: a, type: noop}]\n'),
+    wrong("a version that is a path", "bad_version", "name: a\nversion: ▸1.0.0-../../\nsteps: [{id: a, type: noop}]\n"),
+    wrong(
         "configs of functions",
         "missing_key bad_function wrong_type unknown_key wrong_type unknown_choice",
         """
@@ -241,7 +235,7 @@ SHAPE: Final = (
           - {id: e, type: function, config: {function: ▸5, run_in: ▸thread}}
         """,
     ),
-    case_of(
+    wrong(
         "configs of waits",
         "one_way_to_wait one_way_to_wait bad_duration bad_instant bad_instant deadline_without_signal wrong_type",
         """
@@ -257,8 +251,8 @@ SHAPE: Final = (
           - {id: g, type: wait, config: {signal: ▸[x]}}
         """,
     ),
-    case_of("a noop with a config", "unknown_key", "name: a\nsteps: [{id: a, type: noop, config: {▸x: 1}}]\n"),
-    case_of(
+    wrong("a noop with a config", "unknown_key", "name: a\nsteps: [{id: a, type: noop, config: {▸x: 1}}]\n"),
+    wrong(
         "a template in a variable",
         "template_not_rendered",
         "name: a\nvariables: {a: ▸'{{ input.x }}'}\nsteps: [{id: a, type: noop}]\n",
@@ -266,7 +260,7 @@ SHAPE: Final = (
 )
 
 STEPS: Final = (
-    case_of(
+    wrong(
         "ids that cannot be",
         "bad_step_id bad_step_id bad_step_id bad_step_id",
         """
@@ -278,8 +272,8 @@ STEPS: Final = (
           - {id: ▸"e\\u0301", type: noop}
         """,
     ),
-    case_of("an id twice", "duplicate_step_id", "name: a\nsteps:\n  - {id: a, type: noop}\n  - {id: ▸a, type: noop}\n"),
-    case_of(
+    wrong("an id twice", "duplicate_step_id", "name: a\nsteps:\n  - {id: a, type: noop}\n  - {id: ▸a, type: noop}\n"),
+    wrong(
         "an unknown dependency",
         "unknown_dependency",
         """
@@ -292,14 +286,14 @@ STEPS: Final = (
             depends_on: [▸transfrom]
         """,
     ),
-    case_of(
+    wrong(
         "a dependency twice",
         "duplicate_dependency",
         "name: a\nsteps:\n  - {id: a, type: noop}\n  - {id: b, type: noop, depends_on: [a, ▸a]}\n",
     ),
-    case_of("a join of nothing", "never_starts", "name: a\nsteps: [{id: a, type: noop, join: ▸any_failed}]\n"),
-    case_of("a dependency on itself", "self_dependency", "name: a\nsteps: [{id: a, type: noop, depends_on: ▸a}]\n"),
-    case_of(
+    wrong("a join of nothing", "never_starts", "name: a\nsteps: [{id: a, type: noop, join: ▸any_failed}]\n"),
+    wrong("a dependency on itself", "self_dependency", "name: a\nsteps: [{id: a, type: noop, depends_on: ▸a}]\n"),
+    wrong(
         "two cycles",
         "cycle cycle",
         """
@@ -312,7 +306,7 @@ STEPS: Final = (
           - {id: e, type: noop, depends_on: [d]}
         """,
     ),
-    case_of(
+    wrong(
         "too many steps",
         "too_many_steps",
         "name: a\nsteps:\n"
@@ -322,22 +316,22 @@ STEPS: Final = (
 )
 
 EXPRESSIONS: Final = (
-    case_of("another language's operator", "unknown_operator", "name: a\nsteps: [{id: a, type: noop, when: input.x ▸&& true}]\n"),
-    case_of(
+    wrong("another language's operator", "unknown_operator", "name: a\nsteps: [{id: a, type: noop, when: input.x ▸&& true}]\n"),
+    wrong(
         "an expression that never closes", "unclosed_expression", "name: a\noutput: 'x ▸{{ input.x'\nsteps: [{id: a, type: noop}]\n"
     ),
-    case_of("a statement", "statement_refused", "name: a\noutput: '▸{% if x %}'\nsteps: [{id: a, type: noop}]\n"),
-    case_of(
+    wrong("a statement", "statement_refused", "name: a\noutput: '▸{% if x %}'\nsteps: [{id: a, type: noop}]\n"),
+    wrong(
         "an expression too long",
         "expression_too_long",
         f"name: a\nsteps: [{{id: a, type: noop, when: ▸'{'1 + ' * 2000}1 == 1'}}]\n",
     ),
-    case_of(
+    wrong(
         "a text with too many expressions",
         "template_too_large",
         f"name: a\noutput: ▸'{'{{ 1 }}' * 1001}'\nsteps: [{{id: a, type: noop}}]\n",
     ),
-    case_of(
+    wrong(
         "names that are not there",
         "unknown_variable unknown_input unknown_step unknown_step_field",
         """
@@ -357,17 +351,17 @@ EXPRESSIONS: Final = (
                 c: '{{ ▸steps.fetch.rows }}'
         """,
     ),
-    case_of(
+    wrong(
         "an input that an open schema does not declare",
         "undeclared_input",
         "name: a\ninput: {properties: {day: {}}}\nsteps: [{id: a, type: noop, when: ▸input.dya == 1}]\n",
     ),
-    case_of(
+    wrong(
         "a step's own output before there is one",
         "unknown_name",
         "name: a\nsteps: [{id: a, type: wait, config: {until: '{{ ▸output.x }}'}}]\n",
     ),
-    case_of(
+    wrong(
         "names of other places",
         "secret_exposed name_not_available name_not_available",
         """
@@ -380,7 +374,7 @@ EXPRESSIONS: Final = (
             output_mapping: {y: "{{ ▸trigger.name }} {{ output.z }}"}
         """,
     ),
-    case_of(
+    wrong(
         "steps read by steps that they do not surely come before",
         "not_surely_before not_surely_before not_surely_before",
         """
@@ -404,8 +398,8 @@ EXPRESSIONS: Final = (
 )
 
 RUNNING: Final = (
-    case_of("a wait without an end", "wait_without_timeout", "name: a\nsteps: [{id: a, type: wait, config: {signal: ▸go}}]\n"),
-    case_of(
+    wrong("a wait without an end", "wait_without_timeout", "name: a\nsteps: [{id: a, type: wait, config: {signal: ▸go}}]\n"),
+    wrong(
         "a condition on what may be left out",
         "optional_input",
         """
@@ -414,8 +408,8 @@ RUNNING: Final = (
         steps: [{id: a, type: noop, when: input.x > 1 or ▸input.y}]
         """,
     ),
-    case_of("handles without a join", "handles_without_join", "name: a\nsteps: [{id: a, type: noop, handles: ▸HttpError}]\n"),
-    case_of(
+    wrong("handles without a join", "handles_without_join", "name: a\nsteps: [{id: a, type: noop, handles: ▸HttpError}]\n"),
+    wrong(
         "fields of outputs that may be none",
         "may_be_skipped may_be_skipped",
         """
@@ -432,7 +426,7 @@ RUNNING: Final = (
 )
 
 HTTP: Final = (
-    case_of(
+    wrong(
         "configs of scripts",
         "missing_key bad_script bad_script bad_script unknown_choice conflicting_keys wrong_type bad_script",
         """
@@ -448,7 +442,7 @@ HTTP: Final = (
           - {id: h, type: script, config: {script: ▸"{{ input.file }}.py"}}
         """,
     ),
-    case_of(
+    wrong(
         "bounds of scripts",
         "wrong_type wrong_type wrong_type wrong_type unknown_key wrong_type bad_duration wrong_type out_of_range wrong_type "
         "bad_duration",
@@ -464,8 +458,8 @@ HTTP: Final = (
           - {id: g, type: script, config: {script: a.py, network: ▸1, timeout: ▸"{{ input.t }}"}}
         """,
     ),
-    case_of("a call without a URL", "missing_key", "name: a\nsteps: [{id: a, type: http, ▸config: {method: GET}}]\n"),
-    case_of(
+    wrong("a call without a URL", "missing_key", "name: a\nsteps: [{id: a, type: http, ▸config: {method: GET}}]\n"),
+    wrong(
         "URLs that cannot be called",
         "bad_url bad_url bad_url bad_url wrong_type",
         """
@@ -478,7 +472,7 @@ HTTP: Final = (
           - {id: e, type: http, config: {url: ▸5}}
         """,
     ),
-    case_of(
+    wrong(
         "a request that cannot be made",
         "unknown_choice bad_header bad_header wrong_type conflicting_keys unknown_key",
         """
@@ -495,7 +489,7 @@ HTTP: Final = (
               ▸header: {}
         """,
     ),
-    case_of(
+    wrong(
         "credentials that prove nothing",
         "unknown_choice missing_key missing_key bad_header unknown_key",
         """
@@ -508,7 +502,7 @@ HTTP: Final = (
           - {id: e, type: http, config: {url: https://x/, auth: {type: bearer, token: x, ▸tokn: x}}}
         """,
     ),
-    case_of(
+    wrong(
         "answers that cannot be judged",
         "unknown_operator name_not_available wrong_type out_of_range out_of_range wrong_type missing_key wrong_type",
         """

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.define.bad_documents import case_of
+from tests.define.bad_documents import wrong
 
 __all__ = ["SCHEMAS"]
 
 SCHEMAS: Final = (
-    case_of(
+    wrong(
         "schemas that are none",
         "unknown_keyword bad_schema bad_schema bad_schema bad_schema bad_schema schema_of_another_draft",
         """
@@ -26,7 +26,7 @@ SCHEMAS: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    case_of(
+    wrong(
         "references that lead nowhere or out",
         "remote_reference remote_reference unknown_reference unknown_reference unknown_reference remote_reference",
         """
@@ -44,7 +44,7 @@ SCHEMAS: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    case_of(
+    wrong(
         "a schema made of itself",
         "circular_reference",
         """
@@ -53,7 +53,7 @@ SCHEMAS: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    case_of(
+    wrong(
         "patterns and bounds",
         "bad_pattern bad_pattern bad_pattern bad_pattern bad_pattern bound_never_met bound_never_met",
         """
@@ -71,7 +71,7 @@ SCHEMAS: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    case_of(
+    wrong(
         "choices that multiply",
         "schema_too_costly",
         """
@@ -86,7 +86,7 @@ SCHEMAS: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    case_of(
+    wrong(
         "defaults that do not fit",
         "default_does_not_fit default_does_not_fit",
         """
@@ -103,7 +103,7 @@ SCHEMAS: Final = (
         steps: [{id: a, type: noop}]
         """,
     ),
-    case_of(
+    wrong(
         "more patterns than are compiled",
         "schema_too_large",
         "name: a\n▸input: {properties: {"

@@ -68,7 +68,7 @@ async def test_only_dependencies_may_be_asked_for() -> None:
     ("function", "kind"),
     [
         (object, "ValidationError"),
-        (lambda: float("nan"), None),
+        (lambda: float("nan"), "ValidationError"),
         (lambda unexpected: unexpected, "TypeError"),
         (lambda: (_ for _ in ()).throw(KeyError("k")), "KeyError"),
         (lambda: (_ for _ in ()).throw(SystemExit(3)), "SystemExit"),

@@ -7,8 +7,9 @@ from typing import Final, Protocol
 
 from taskengine.kernel.state import Execution
 from taskengine.model.command import AttemptEnd, Failed, Succeeded
+from taskengine.model.plain import written
 from taskengine.model.secret import resolve
-from taskengine.model.value import ABSENT, Json, Raw, decode, encode
+from taskengine.model.value import ABSENT, Json, Raw, decode
 from taskengine.model.workflow import Step
 from taskengine.ports.executor import Stop
 from taskengine.ports.store import LogLine
@@ -158,7 +159,7 @@ class RunningAttempt:
         if fraction is not None and not 0 <= fraction <= 1:
             raise ValueError(f"progress is between 0 and 1, not {fraction}")
         told = {"fraction": fraction, "message": message[: self._hearer.settings.log_line], "data": data}
-        document = Raw(encode({key: value for key, value in told.items() if value not in (None, "")}))
+        document = Raw(written({key: value for key, value in told.items() if value not in (None, "")}))
         if len(document) > self._hearer.settings.max_progress:
             raise ValueError(f"progress has {len(document)} bytes, {self._hearer.settings.max_progress} are allowed")
         if not self.is_ended:

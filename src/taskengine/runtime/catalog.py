@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from taskengine.define.validator import InputSchema
 from taskengine.errors import DefinitionError, NotFoundError
 from taskengine.kernel.plan import Plan, compile_plan
 from taskengine.model.duration import MAX_DURATION_MS
@@ -24,10 +25,11 @@ _LARGEST_COUNT: Final = 1_000_000
 
 
 class KnownWorkflow(msgspec.Struct, frozen=True):
-    """A stored version and its plan."""
+    """A stored version, its plan, and what it accepts as input: anything where its document does not say."""
 
     stored: StoredWorkflow
     plan: Plan
+    accepts: InputSchema | None = None
 
 
 class PlanCatalog:
@@ -66,7 +68,8 @@ class PlanCatalog:
             workflow = _read(stored.name, stored.document)
             workflow = msgspec.structs.replace(workflow, version=stored.version)
             stored = msgspec.structs.replace(stored, source=self._sources.get(stored.name, stored.source))
-            found = KnownWorkflow(stored, compile_plan(workflow))
+            accepts = InputSchema(workflow.input_schema) if workflow.input_schema else None
+            found = KnownWorkflow(stored, compile_plan(workflow), accepts)
             self._known[key] = found
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)

@@ -25,7 +25,7 @@ from taskengine.ports.executor import Attempt
 if typing.TYPE_CHECKING:
     from taskengine.adapters.function.registry import Function
 
-__all__ = ["Convert", "bind", "converters_of", "encode_result"]
+__all__ = ["Convert", "bind", "converters_of", "encode_result", "plain"]
 
 Convert = Callable[[Any], Any]
 _MADE: Final = (dt.date, dt.time, dt.timedelta, decimal.Decimal, enum.Enum, msgspec.Struct)
@@ -96,7 +96,7 @@ def _by_pydantic(annotation: Any) -> Convert:
     return adapter.validate_python
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """What msgspec does not know: a pydantic model tells itself; a path is its text."""
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
@@ -105,4 +105,4 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"an object of type {type(value).__name__} is no JSON")
 
 
-encode_result: Final = msgspec.json.Encoder(enc_hook=_plain).encode
+encode_result: Final = msgspec.json.Encoder(enc_hook=plain).encode

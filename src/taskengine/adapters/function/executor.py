@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from taskengine.adapters.function.binding import bind, encode_result
+from taskengine.adapters.function.binding import bind, encode_result, plain
 from taskengine.adapters.function.records import frames_of
 from taskengine.adapters.function.registry import Function, FunctionRegistry
 from taskengine.adapters.function.threads import Threads
 from taskengine.errors import NotFoundError
 from taskengine.model.command import Abandoned, AttemptEnd, Failed, Succeeded
+from taskengine.model.plain import NotPlainError, written
 from taskengine.model.value import Raw, TaskError, is_deeper
 from taskengine.model.workflow import Step
 from taskengine.ports.context import CURRENT, TaskContext
@@ -128,8 +129,8 @@ class FunctionExecutor:
     def judge(self, value: Any) -> AttemptEnd:
         """What a returned value means: a result, or a failure when it cannot be one."""
         try:
-            output = encode_result(value)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            output = written(value, encoder=encode_result, hook=plain)
+        except NotPlainError as error:
             return Failed(TaskError(type="ValidationError", message=f"the result cannot be written as JSON: {error}"))
         if len(output) > self._max_payload:
             message = f"the result has {len(output)} bytes, {self._max_payload} are allowed"

@@ -1,0 +1,79 @@
+"""What programs hand in, on its way to being kept: written as JSON, within the bounds, fitting the workflow's schema.
+
+Whatever was handed in, the answer is the payload or an error with a name and a place. Nothing is started here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from taskengine.define.phrase import described
+from taskengine.errors import ConflictError, LimitError, ValidationError
+from taskengine.model.plain import NotPlainError, written
+from taskengine.model.value import Json, Raw, is_deeper
+from taskengine.model.workflow import Workflow
+from taskengine.runtime.settings import NodeSettings
+
+if TYPE_CHECKING:
+    from taskengine.runtime.catalog import KnownWorkflow
+
+__all__ = ["input_of", "payload_of", "variables_of"]
+
+_NO_INPUT: Final = Raw(b"{}")
+
+
+def payload_of(value: object, what: str, *, bounds: NodeSettings) -> Raw:
+    """The value as it is kept. ``LimitError`` beyond the bounds, ``ValidationError("not_json")`` for what JSON cannot hold."""
+    try:
+        document = written(value)
+    except NotPlainError as error:
+        place = what + ("" if error.path.startswith("[") or not error.path else ".") + error.path
+        raise ValidationError(
+            "not_json",
+            f"the {what} cannot be kept as JSON: {place}: {error.reason}",
+            hint="hand in texts, finite numbers, true, false, None, lists and dicts with texts as keys",
+            faults=[{"path": place, "said": error.reason}],
+        ) from None
+    if len(document) > bounds.max_payload:
+        message = f"the {what} has {len(document)} bytes, {bounds.max_payload} are allowed"
+        hint = "keep it in a file or a database and hand in where it is"
+        raise LimitError("payload_too_large", message, hint=hint, limit=bounds.max_payload, actual=len(document))
+    if is_deeper(document, bounds.max_nesting):
+        message = f"the {what} is nested deeper than {bounds.max_nesting} levels"
+        raise LimitError("payload_too_deep", message, hint="hand it in as text", limit=bounds.max_nesting)
+    return Raw(document)
+
+
+def input_of(known: KnownWorkflow, params: Mapping[str, Json] | None, *, bounds: NodeSettings, what: str = "input") -> Raw:
+    """The input of an execution: with the defaults of its schema, and fitting it.
+
+    Raises as ``payload_of`` does, and ``ValidationError("invalid_input")``.
+    """
+    _must_be_mapping(params, what)
+    if known.accepts is None:
+        return payload_of(dict(params), what, bounds=bounds) if params else _NO_INPUT
+    payload = payload_of(known.accepts.filled(params or {}), what, bounds=bounds)
+    known.accepts.must_fit(payload, what=what)
+    return payload
+
+
+def _must_be_mapping(params: object, what: str) -> None:
+    if params is not None and not isinstance(params, Mapping):
+        said = f"must be a mapping of names to values, not {described(params)}"
+        raise ValidationError("invalid_input", f"the {what} {said}", faults=[{"path": what, "said": said}])
+
+
+def variables_of(
+    workflow: Workflow, params: Mapping[str, Json] | None, *, given: Mapping[str, Json] | None, bounds: NodeSettings
+) -> dict[str, Raw]:
+    """Defaults, then the input's keys of the same name, then what was given at start."""
+    if not workflow.variables and not given:
+        return {}
+    merged = dict(workflow.variables)
+    merged.update({name: value for name, value in (params or {}).items() if name in merged})
+    for name in given or {}:
+        if name not in merged:
+            raise ConflictError("unknown_variable", f'workflow "{workflow.name}" declares no variable "{name}"')
+    merged.update(given or {})
+    return {name: payload_of(value, f"variables.{name}", bounds=bounds) for name, value in merged.items()}

@@ -1,0 +1,128 @@
+"""Whether a value of a program can be written as JSON and read back as it was; where it cannot, the place and the reason.
+
+The codec writes NaN and infinities as null without a word, and what it refuses it does not say where. This looks, and only when
+there is cause: the codec's own answer, or a null in what it wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from math import isfinite
+from typing import Any, Final, cast
+
+import msgspec
+
+from taskengine.model.value import encode
+
+__all__ = ["NotPlainError", "written"]
+
+_LOOKED_AT: Final = 1_000_000
+_DEPTH: Final = 64
+_SHOWN: Final = 200
+_BITS: Final = 14_280  # of an integer: 4,300 digits can be written
+
+
+class NotPlainError(ValueError):
+    """JSON cannot hold the value. ``path`` leads to the part that it cannot hold (empty: the value itself)."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.path = path
+        self.reason = reason
+
+
+def written(value: object, *, encoder: Callable[[Any], bytes] = encode, hook: Callable[[Any], Any] | None = None) -> bytes:
+    """The value as JSON. ``encoder`` may know more types than the codec, by the same ``hook``. Raises ``NotPlainError``."""
+    try:
+        document = encoder(value)
+    except RecursionError:
+        raise NotPlainError(*_found(value, hook, else_said="it is nested without end")) from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise NotPlainError(*_found(value, hook, else_said=str(error))) from None
+    if b"null" in document and not _is_finite(value, hook):
+        raise NotPlainError(*_found(value, hook, else_said="it holds a number that is none"))
+    return document
+
+
+def _is_finite(value: object, hook: Callable[[Any], Any] | None) -> bool:
+    """Whether every number is one. The standard library's encoder is asked because it looks at C speed, and refuses the others."""
+
+    def plain(other: object) -> object:
+        return msgspec.to_builtins(other, enc_hook=hook)
+
+    try:
+        json.dumps(value, allow_nan=False, check_circular=False, skipkeys=True, ensure_ascii=False, default=plain)
+    except ValueError:
+        return False
+    return True
+
+
+def _found(value: object, hook: Callable[[Any], Any] | None, *, else_said: str) -> tuple[str, str]:
+    with suppress(TypeError, ValueError, OverflowError, RecursionError):  # then the fault is looked for in what there is
+        value = msgspec.to_builtins(value, enc_hook=hook)
+    return next(_faults(value), ("", else_said))
+
+
+def _faults(value: object) -> Iterator[tuple[str, str]]:
+    """Places and reasons, in order."""
+    waiting: list[tuple[object, str, int]] = [(value, "", 0)]
+    for _ in range(_LOOKED_AT):
+        if not waiting:
+            return
+        one, path, depth = waiting.pop()
+        reason = _reason(one)
+        if depth > _DEPTH:
+            yield path[:_SHOWN] + "…", f"nested deeper than {_DEPTH} levels, or without end"
+        elif reason:
+            yield path[:_SHOWN], reason
+        elif isinstance(one, dict):
+            entries = cast("dict[Any, Any]", one)
+            for key in entries:
+                said = _key_reason(key)
+                if said:
+                    yield path[:_SHOWN], said
+            below = [(item, _named(path, str(key)), depth + 1) for key, item in entries.items()]
+            waiting.extend(reversed(below))
+        elif isinstance(one, list | tuple | set | frozenset):
+            items = cast("list[Any]", one)
+            waiting.extend(reversed([(item, f"{path}[{number}]", depth + 1) for number, item in enumerate(items)]))
+
+
+def _reason(value: object) -> str:
+    match value:
+        case float() if not isfinite(value):
+            return f"the number {value} is not in JSON"
+        case str() if not _is_text(value):
+            return "a text with half a character (a lone surrogate)"
+        case bool() | None | float() | str() | dict() | list() | tuple() | set() | frozenset():
+            return ""
+        case int():
+            return "" if value.bit_length() <= _BITS else "an integer of more than 4,300 digits"
+        case _:
+            try:
+                encode(cast("Any", value))
+            except (TypeError, ValueError, OverflowError, RecursionError) as error:
+                return f"a {type(value).__name__} is not in JSON" if isinstance(error, TypeError) else str(error)
+            return ""
+
+
+def _key_reason(key: object) -> str:
+    if isinstance(key, str):
+        return "" if _is_text(key) else "a key with half a character (a lone surrogate)"
+    return "" if isinstance(key, int | float) and not isinstance(key, bool) else f"a {type(key).__name__} as a key is not in JSON"
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _named(path: str, key: str) -> str:
+    if key.isidentifier():
+        return f"{path}.{key}" if path else key
+    return f"{path}[{key[:_SHOWN]!a}]"
