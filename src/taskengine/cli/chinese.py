@@ -199,7 +199,6 @@ _ERRORS: Final[dict[str, str]] = {
     "there is no database {path}": "没有数据库 {path}",
     "there is no file {file}": "没有文件 {file}",
     "there is no task {path} in this execution": "这个执行中没有任务 {path}",
-    "the input does not fit: {faults}": "输入不符合要求: {faults}",
     "{path} is paused already": "{path} 已经暂停",
     "cannot {what} an execution that is {status}": "执行已是 {status}，不能 {what}",
     "nothing here has failed or was cancelled": "没有失败或被取消的任务",
