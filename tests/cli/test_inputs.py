@@ -65,7 +65,7 @@ def test_a_value_has_the_type_that_was_declared_or_the_one_it_looks_like(option:
     "option", ["count=five", "count=0.5", "count=true", "share=half", "flag=yes", "list={}", "map=[]", "perhaps=no"]
 )
 def test_a_value_of_another_type_is_named_with_what_was_expected(option: str) -> None:
-    with pytest.raises(DefinitionError, match=rf"{option.partition('=')[0]} must be ") as refused:
+    with pytest.raises(DefinitionError, match=rf"input\.{option.partition('=')[0]}: must be ") as refused:
         read_inputs([option], ONE_OF_EACH)
     assert refused.value.name == "invalid_input"
 
@@ -78,9 +78,9 @@ def test_everything_that_is_wrong_is_said_at_once_with_options_to_add() -> None:
     }
     with pytest.raises(DefinitionError) as refused:
         read_inputs(["pase=1", "pace=slow"], schema)
-    assert '"pase" is not an input, did you mean pace?' in refused.value.message
-    assert 'pace must be integer, not the text "slow"' in refused.value.message
-    assert "csv is missing; size is missing" in refused.value.message
+    assert "input.pase: is not known, did you mean pace?" in refused.value.message
+    assert 'input.pace: must be integer, not the text "slow"' in refused.value.message
+    assert "input.csv: is missing; input.size: is missing" in refused.value.message
     assert refused.value.hint == "add --input csv=text --input size=5"
 
 
@@ -97,7 +97,7 @@ def test_a_later_value_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None
 
 def test_values_of_a_file_are_checked_like_the_others(tmp_path: Path) -> None:
     (tmp_path / "input.json").write_text('{"count": "5"}', encoding="utf-8")
-    with pytest.raises(DefinitionError, match="count must be integer"):
+    with pytest.raises(DefinitionError, match=r"input\.count: must be integer"):
         read_inputs([f"@{tmp_path / 'input.json'}"], ONE_OF_EACH)
 
 
@@ -107,10 +107,12 @@ def test_values_of_a_file_are_checked_like_the_others(tmp_path: Path) -> None:
         (b"[1]", "holds a list"),
         (b"{", "is not JSON"),
         (b"", "is not JSON"),
-        (b"\xff", "is not JSON"),
-        (b"[" * 100_000, "is not JSON"),
+        (b"\xff", "1:1: .* is not JSON"),
+        (b'{"a": 1,\n "b": nul}', "2:11: .* is not JSON"),
+        (b'{"a": {"b": 1, "b": 2}}', 'the key "b" stands twice'),
+        (b"[" * 100_000, "nested too deep"),
     ],
-    ids=["list", "broken", "empty", "bytes", "deep"],
+    ids=["list", "broken", "empty", "bytes", "word", "twice", "deep"],
 )
 def test_a_file_that_holds_no_object_is_refused(content: bytes, said: str, tmp_path: Path) -> None:
     (tmp_path / "input.json").write_bytes(content)
@@ -128,8 +130,10 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_named(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "schema", [{"properties": [1]}, {"required": "csv"}, {"properties": {"a": 5}}, {"properties": {"a": {"type": 7}}}]
 )
-def test_a_schema_of_another_shape_declares_nothing(schema: dict[str, Any]) -> None:
-    assert read_inputs(["a=5"], schema) == {"a": 5}
+def test_a_schema_that_was_never_checked_is_refused_by_name(schema: dict[str, Any]) -> None:
+    with pytest.raises(DefinitionError, match="the schema of the input cannot be used") as refused:
+        read_inputs(["a=5"], schema)
+    assert refused.value.name == "bad_schema"
 
 
 JSON = st.recursive(

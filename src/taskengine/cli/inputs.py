@@ -1,10 +1,12 @@
 """From ``--input`` to an execution's input: ``k=v`` and ``@file.json``, typed by the document's schema where it declares a type.
 
-Checks what a person gets wrong most: names, types and required values at the top level. Knows nothing of engines.
+Judged by the whole schema before anything is opened, so that what is wrong is said in options to add. Knows nothing of engines.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from taskengine.define.phrase import described, listed, nearest, quoted
-from taskengine.errors import DefinitionError, NotFoundError
+from taskengine.define.phrase import described, quoted
+from taskengine.define.validator import InputSchema
+from taskengine.errors import NotFoundError, ValidationError
+from taskengine.model.plain import NotPlainError, written
 from taskengine.model.value import Json, decode
 
 __all__ = ["read_inputs"]
@@ -28,34 +32,46 @@ _EXAMPLES: Final[dict[str, str]] = {
     "null": "null",
     "string": "text",
 }
+_BYTE: Final = re.compile(r"\(byte (\d+)\)")
+_MARK: Final = b"\xef\xbb\xbf"  # a byte order mark, which some editors write
+_WIDE: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_inputs(given: Sequence[str], schema: Mapping[str, Any] | None) -> dict[str, Json]:
-    """The input that these options mean; later ones win. ``DefinitionError("invalid_input")`` names everything that is wrong."""
-    wanted = schema or {}
-    properties = _mapping(wanted.get("properties"))
+    """The input that these options mean; later ones win. ``ValidationError("invalid_input")`` names everything that is wrong."""
+    properties = _mapping((schema or {}).get("properties"))
     values: dict[str, Json] = {}
-    faults: list[str] = []
     for option in given:
         if option.startswith("@"):
             values.update(_from_file(option[1:]))
             continue
         name, equals, text = option.partition("=")
         if not equals or not name:
-            raise DefinitionError(
+            raise ValidationError(
                 "invalid_input", f"{quoted(option)} is no input", hint="write --input name=value or --input @file.json"
             )
-        values[name] = _typed(text, _types(properties.get(name)))
-    faults += [fault for name, value in values.items() if (fault := _fault(name, value, properties=properties))]
-    if wanted.get("additionalProperties") is False:
-        faults += [_unknown(name, properties) for name in values if name not in properties]
-    missing = [name for name in _texts(wanted.get("required")) if name not in values]
-    faults += [f"{name} is missing" for name in missing]
-    if faults:
-        raise DefinitionError(
-            "invalid_input", f"the input does not fit: {'; '.join(faults)}", hint=_hint(missing, faults, properties=properties)
-        )
+        values[name] = _typed(name, text, types=_types(properties.get(name)))
+    _must_fit(values, schema, properties=properties)
     return values
+
+
+def _must_fit(values: dict[str, Json], schema: Mapping[str, Any] | None, *, properties: Mapping[str, Any]) -> None:
+    accepts = InputSchema(schema) if schema else None
+    try:
+        document = written(values if accepts is None else accepts.filled(values))
+        if accepts is not None:
+            accepts.must_fit(document)
+    except NotPlainError as error:
+        raise ValidationError("invalid_input", f"the input cannot be kept: input.{error.path}: {error.reason}") from None
+    except ValidationError as error:
+        missing = cast("list[str]", error.facts.get("missing", []))
+        add = " ".join(f"--input {name}={_example(properties.get(name))}" for name in missing if name in properties)
+        hint = f"add {add}" if add else "values are typed by the document's input schema"
+        raise ValidationError(error.name, error.message, hint=hint, **error.facts) from None
+
+
+def _example(declared: object) -> str:
+    return _EXAMPLES.get((*_types(declared), "string")[0], "…")
 
 
 def _from_file(name: str) -> dict[str, Json]:
@@ -70,18 +86,60 @@ def _from_file(name: str) -> dict[str, Json]:
                 "file_not_found", f"there is no file {name}", hint="--input @FILE reads the input from a JSON file"
             ) from None
         except (OSError, ValueError) as error:
-            raise DefinitionError("invalid_input", f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+            raise ValidationError("invalid_input", f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MAX_FILE_BYTES:
-        raise DefinitionError(
+        raise ValidationError(
             "invalid_input", f"{name} is larger than {MAX_FILE_BYTES} bytes", hint="pass a path in the input instead"
         )
+    value = _parsed(data.removeprefix(_MARK), name)
+    if not isinstance(value, dict):
+        raise ValidationError("invalid_input", f"{name} holds {described(value)}, an input is a JSON object")
+    return value
+
+
+def _parsed(data: bytes, name: str) -> Json:
+    """The value of a JSON text, in which no key stands twice. ``ValidationError`` with the place of what is wrong."""
     try:
         value = decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise DefinitionError("invalid_input", f"{name} is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise DefinitionError("invalid_input", f"{name} holds {described(value)}, an input is a JSON object")
+        json.loads(data, object_pairs_hook=_once, parse_int=_nothing, parse_float=_nothing)
+    except RecursionError:
+        raise ValidationError("invalid_input", f"{name} is not read: it is nested too deep") from None
+    except UnicodeDecodeError as error:
+        wide = ", it looks like UTF-16" if data.startswith(_WIDE) else ""
+        place = _line_and_column(data, error.start)
+        raise ValidationError("invalid_input", f"{name}:{place}: not UTF-8 text{wide}", hint="save the file as UTF-8") from None
+    except _TwiceError as error:
+        raise ValidationError("invalid_input", f"{name}: the key {quoted(str(error))} stands twice in one object") from None
+    except msgspec.DecodeError as error:
+        found = _BYTE.search(str(error))
+        place = _line_and_column(data, int(found[1]) if found is not None else len(data))
+        said = _BYTE.sub("", str(error)).removeprefix("JSON is malformed: ").strip()
+        hint = "save the file as UTF-8" if data.startswith(_WIDE) else ""
+        raise ValidationError("invalid_input", f"{name}:{place}: {name} is not JSON: {said}", hint=hint) from None
     return value
+
+
+def _line_and_column(data: bytes, offset: int) -> str:
+    lead = data[:offset]
+    begin = lead.rfind(b"\n") + 1
+    line = lead.count(b"\n") + 1
+    return f"{line}:{len(lead[begin:].decode(errors='replace')) + 1}"
+
+
+class _TwiceError(Exception):
+    """A key that stands twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    names: set[str] = set()
+    for name, _ in pairs:
+        if name in names:
+            raise _TwiceError(name)
+        names.add(name)
+
+
+def _nothing(_text: str) -> None:
+    """A number that is not needed."""
 
 
 def _types(declared: object) -> tuple[str, ...]:
@@ -99,7 +157,7 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(one for one in cast("list[object]", value) if isinstance(one, str)) if isinstance(value, list) else ()
 
 
-def _typed(text: str, types: tuple[str, ...]) -> Json:
+def _typed(name: str, text: str, *, types: tuple[str, ...]) -> Json:
     """The value that was meant: text where text is declared, JSON where something else is, otherwise JSON that is no text."""
     if types == ("string",):
         return text
@@ -107,6 +165,8 @@ def _typed(text: str, types: tuple[str, ...]) -> Json:
         value = decode(text.encode())
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return text
+    if isinstance(value, dict | list):
+        value = _parsed(text.encode(), name)
     if isinstance(value, str):
         return value if types and "string" not in types else text
     return value if not types or "string" not in types or _is_one_of(value, types) else text
@@ -128,23 +188,3 @@ def _is_one_of(value: Json, types: tuple[str, ...]) -> bool:
             return "array" in types
         case dict():
             return "object" in types
-
-
-def _fault(name: str, value: Json, *, properties: Mapping[str, Any]) -> str:
-    types = _types(properties.get(name))
-    if not types or _is_one_of(value, types):
-        return ""
-    return f"{name} must be {' or '.join(types)}, not {described(value)}"
-
-
-def _unknown(name: str, properties: Mapping[str, Any]) -> str:
-    meant = nearest(name, tuple(properties))
-    return f"{quoted(name)} is not an input" + (f", did you mean {meant}?" if meant else f" (there are: {listed(properties)})")
-
-
-def _hint(missing: Sequence[str], faults: Sequence[str], *, properties: Mapping[str, Any]) -> str:
-    if missing:
-        return "add " + " ".join(
-            f"--input {name}={_EXAMPLES.get((*_types(properties.get(name)), 'string')[0], '…')}" for name in missing
-        )
-    return "values are typed by the document's input schema" if faults else ""

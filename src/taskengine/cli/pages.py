@@ -114,9 +114,19 @@ NAMES: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "already_cancelling": ("CommandRefusedError", "It is being cancelled.", "task-engine instance terminate ID does not wait"),
     "invalid_input": (
-        "DefinitionError",
-        "What --input gives does not fit the document's input schema.",
-        "the hint says what to add",
+        "ValidationError",
+        "What was given does not fit the document's input schema; the message names each place.",
+        "give what the document's `input` says; with --input the hint says what to add",
+    ),
+    "not_json": (
+        "ValidationError",
+        "An input, a variable or a signal holds what JSON cannot: NaN, an infinity, half a character, an object, a cycle.",
+        "hand in texts, finite numbers, true, false, None, lists and dicts",
+    ),
+    "input_too_costly": (
+        "LimitError",
+        "The input is so large, and its schema looks at each value so often, that judging it would stop the engine for seconds.",
+        "pass a reference to the data, or describe less of it in the schema",
     ),
     "payload_too_large": (
         "LimitError",
