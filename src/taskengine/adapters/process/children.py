@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -30,6 +30,7 @@ _CONTROL: Final = 3
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- files there are in memory
 _WAIT_S: Final = 0.005
 _FULL_ROUNDS: Final = 1_000
+_CLOSE_S: Final = 60.0  # how long a closed kit waits for its children; each has lost its patience before
 _END_S: Final = 5.0  # how long a closed kit waits for its spawner before it is killed
 _AFTER_GRACE_S: Final = 3.0  # a keeper that does not answer so long after the grace is killed, and its child with it
 
@@ -122,13 +123,14 @@ class Child(asyncio.Protocol):
                 signal.pidfd_send_signal(self._keeper, signal.SIGKILL)
         elif self._transport is not None:
             self._transport.abort()
+        else:
+            self.over(Ending(is_keeper_gone=True))  # it was never reached
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say what is wanted."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
         transport.write(frame(wire.ORDER, order_bytes(self._order)))
         for at in range(0, len(self._content), _PIECE):
             transport.write(frame(wire.INPUT, self._content[at : at + _PIECE]))
@@ -230,7 +232,12 @@ class Children:
             child.stop()
         self._is_empty = asyncio.Event()
         if self._live:
-            await self._is_empty.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_S):
+                    await self._is_empty.wait()
+        for child in tuple(self._live):  # its keeper never answered: with the spawner gone nobody keeps it
+            child.kill()
+            child.over(Ending(is_keeper_gone=True))
         await asyncio.gather(*self._tasks)
         control, self._control = self._control, None
         spawner, self._spawner = self._spawner, 0
