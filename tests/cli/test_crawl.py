@@ -98,6 +98,7 @@ def test_the_tree_is_the_one_that_is_documented() -> None:
         "instance explain",
         "instance watch",
         "instance events",
+        "instance logs",
         "instance pause",
         "instance resume",
         "instance cancel",

@@ -18,7 +18,20 @@ EXECUTION_KEYS = COMMON_KEYS | {
     *("workflow_id", "workflow_name", "workflow_version", "kind", "version", "progress", "priority", "business_key", "created_at"),
 }
 TASK_KEYS = COMMON_KEYS | {
-    *("trace_id", "parent_id", "path", "depth", "step_id", "name", "type", "attempt", "idempotency_key", "error_code", "error_msg"),
+    *(
+        "trace_id",
+        "parent_id",
+        "path",
+        "depth",
+        "step_id",
+        "name",
+        "type",
+        "attempt",
+        "idempotency_key",
+        "progress",
+        "error_code",
+        "error_msg",
+    ),
 }
 
 

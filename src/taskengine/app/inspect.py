@@ -31,7 +31,7 @@ from taskengine.runtime.catalog import PlanCatalog
 from taskengine.runtime.environment import Environment
 from taskengine.runtime.residency import SnapshotUnreadable, restore_execution, whole_history
 from taskengine.wire.event import Places, WireEvent, wire_event
-from taskengine.wire.execution import Progress, WireExecution, WireLine, WireTask, WireTaskDetail, span
+from taskengine.wire.execution import Progress, WireExecution, WireLine, WireLogLine, WireTask, WireTaskDetail, span
 from taskengine.wire.instant import iso_instant
 
 __all__ = ["Inspector", "Whole", "execution_view", "inspecting"]
@@ -170,6 +170,26 @@ class Inspector:
             left -= len(page)
             after = page[-1].seq
 
+    async def logs(self, execution_id: str, *, task: str, after: int, limit: int) -> list[WireLogLine]:
+        """Lines that its work left, in order. ``NotFoundError("unknown_path")``: paths look like ``/load/``."""
+        plan = await self.plan(await self.find(execution_id))
+        number = plan.number_of(f"/{task.strip('/')}/") if task.strip("/") else None
+        lines = await self._store.logs(execution_id, task=number, after=after, limit=limit)
+        return [
+            WireLogLine(
+                log_id=line.log_id,
+                at=iso_instant(line.at),
+                trace_id=line.execution_id,
+                task_id=task_id(line.execution_id, line.task),
+                step_id=plan.steps[line.task].id,
+                attempt=line.attempt,
+                level=line.level,
+                source=line.source,
+                message=line.message,
+            )
+            for line in lines
+        ]
+
     async def plan(self, summary: Summary) -> Plan:
         """The compiled workflow of an execution."""
         return (await self._catalog.known(summary.workflow_id, summary.workflow_version)).plan
@@ -268,6 +288,7 @@ def _task(state: Execution, number: int, *, past: Past) -> WireTask:
         finished_at=finished,
         duration=duration,
         duration_ms=duration_ms,
+        progress=None if live is None or status != "running" else _json(live.progress),
         error_code=None if error is None else error.type,
         error_msg=None if error is None else error.message,
     )

@@ -128,6 +128,13 @@ _INSTANCE: Final[dict[str, str]] = {
     "json, yaml: the execution at its end; name: its id.": "json、yaml：结束时的执行；name：执行的标识。",
     "Show what happened to an execution, in order.": "按顺序显示一个执行发生的事件。",
     "Only events after this number.": "只显示这个序号之后的事件。",
+    "What the work of one execution said.": "一次执行的工作所输出的日志。",
+    "Show what functions, scripts and calls have logged: their own lines, stdout and stderr, tracebacks.": (
+        "显示函数、脚本和调用写下的日志：它们自己的日志行、标准输出与标准错误、异常回溯。"
+    ),
+    "Only this task: load or /load/.": "只看这个任务：load 或 /load/。",
+    "Only lines after this one.": "只显示这一行之后的日志。",
+    "Go on until the execution has ended.": "一直跟随，直到执行结束。",
     "Start nothing new in the execution, or in one task; what runs may finish.": "执行或单个任务不再启动新的工作，正在运行的可以结束。",
     "One task only: its step's id or path, load or /load/.": "只针对一个任务：步骤标识或路径，load 或 /load/。",
     "Why; kept in the history.": "原因，写入历史。",

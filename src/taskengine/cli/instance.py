@@ -23,6 +23,7 @@ instance = LazyGroup(
         "explain": ("taskengine.cli.explaining:explain", "Why one execution is not further, and what moves it."),
         "watch": ("taskengine.cli.watching:watch", "Follow one execution to its end."),
         "events": (f"{_LOOKING}:events", "The history of one execution."),
+        "logs": ("taskengine.cli.logs:logs", "What the work of one execution said."),
         "pause": (f"{_CONTROL}:pause", "Start nothing new; what runs may finish."),
         "resume": (f"{_CONTROL}:resume", "End a pause."),
         "cancel": (f"{_CONTROL}:cancel", "Ask what runs to stop, then end."),

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from taskengine.app.follow import Change, Follower
 from taskengine.cli.output import paired
+from taskengine.cli.rows import told
 from taskengine.model import event as ev
 from taskengine.model.duration import format_duration
 from taskengine.model.value import Instant, TaskError
@@ -92,6 +93,8 @@ def _task_fields(event: ev.Event) -> dict[str, object]:
     match event:
         case ev.TaskScheduled():
             return {"status": "running", "attempt": event.attempt}
+        case ev.TaskProgressReported() if event.progress:
+            return {"progress": told(event.progress)}
         case ev.TaskStarted():
             return {"status": "waiting", "signal": event.signal}
         case ev.TaskRetryScheduled():

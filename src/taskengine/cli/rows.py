@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+import msgspec
+
 from taskengine.app.follow import Past
 from taskengine.app.skips import skipped_because
 from taskengine.kernel.state import Execution
@@ -12,9 +14,9 @@ from taskengine.kernel.story import why
 from taskengine.kernel.timing import Clock
 from taskengine.model.duration import format_duration
 from taskengine.model.status import Phase, Status
-from taskengine.model.value import Instant
+from taskengine.model.value import Instant, Raw
 
-__all__ = ["Row", "counted", "progress", "rounded", "rows"]
+__all__ = ["Row", "counted", "progress", "rounded", "rows", "told"]
 
 # Of many tasks these are shown one by one, in this order when not even they have room.
 _NOTEWORTHY: Final = (Phase.FAILED, Phase.RETRYING, Phase.RUNNING, Phase.WAITING)
@@ -70,8 +72,10 @@ def _note(state: Execution, number: int, *, now: Instant) -> str:
     match phase:
         case Phase.FAILED:
             return error
-        case Phase.RUNNING if error and live is not None:
-            return f"attempt {live.attempt} after {error}"
+        case Phase.RUNNING if live is not None:
+            return ", ".join(
+                part for part in (told(live.progress), f"attempt {live.attempt} after {error}" if error else "") if part
+            )
         case Phase.RETRYING if due_at is not None and not state.is_paused and error:
             return f"again in {rounded(max(0, due_at - state.own_time(now)))} after {error}"
         case Phase.PENDING | Phase.READY | Phase.WAITING | Phase.RETRYING if not state.is_finished:
@@ -80,6 +84,22 @@ def _note(state: Execution, number: int, *, now: Instant) -> str:
             return skipped_because(state, number)
         case _:
             return ""
+
+
+def told(progress: Raw) -> str:
+    """``40%, 12 of 30 files``: what a running attempt has said of its progress, empty when it has not."""
+    if not progress:
+        return ""
+    said = _decode_said(progress)
+    return ", ".join(part for part in ("" if said.fraction is None else f"{100 * said.fraction:.0f}%", said.message) if part)
+
+
+class _Said(msgspec.Struct, frozen=True):
+    fraction: float | None = None
+    message: str = ""
+
+
+_decode_said: Final = msgspec.json.Decoder(_Said).decode
 
 
 def rounded(duration_ms: int) -> str:

@@ -15,7 +15,17 @@ from taskengine.model.duration import format_duration
 from taskengine.model.value import Instant
 from taskengine.wire.instant import iso_instant
 
-__all__ = ["Progress", "WireExecution", "WireExplanation", "WireLine", "WireReason", "WireTask", "WireTaskDetail", "span"]
+__all__ = [
+    "Progress",
+    "WireExecution",
+    "WireExplanation",
+    "WireLine",
+    "WireLogLine",
+    "WireReason",
+    "WireTask",
+    "WireTaskDetail",
+    "span",
+]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +84,7 @@ class WireTask(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: str | None
     duration: str | None
     duration_ms: int | None
+    progress: Any  # JSON: {fraction?, message?, data?} as last reported by what runs, null without
     error_code: str | None
     error_msg: str | None
 
@@ -84,6 +95,20 @@ class WireLine(msgspec.Struct, frozen=True):
     seq: int
     at: str
     text: str
+
+
+class WireLogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line that an attempt left."""
+
+    log_id: int
+    at: str
+    trace_id: str
+    task_id: str
+    step_id: str
+    attempt: int
+    level: str
+    source: str
+    message: str
 
 
 class WireTaskDetail(msgspec.Struct, frozen=True, kw_only=True):
