@@ -36,6 +36,7 @@ from taskengine.define.shape import Doubts
 from taskengine.define.spans import format_exactly
 from taskengine.define.tree import MAX_DEPTH
 from taskengine.define.values import is_list, is_mapping
+from taskengine.model.plain import is_endless
 from taskengine.model.workflow import RetryPolicy, Step, Workflow
 
 __all__ = ["check", "examine"]
@@ -55,6 +56,7 @@ _RETRY_BOUNDS: Final = {
     "backoff_coefficient": BACKOFF,
     "jitter": JITTER,
 }
+_MOST: Final = 1_048_576  # values and characters that one value of a program may have: as a document
 _NO_RETRY: Final = RetryPolicy()
 
 
@@ -156,16 +158,27 @@ def _is_plain(workflow: Workflow, problems: Problems) -> bool:
     """Whether every value could stand in a document and every attribute has its type."""
     top = Spot(problems)
     for value, key in ((workflow.input_schema, "input"), (workflow.output, "output"), (workflow.variables, "variables")):
-        _check_json(value, top.below(key))
+        if _check_size(value, top.below(key)):
+            _check_json(value, top.below(key))
     for number, step in enumerate(workflow.steps):
         for attribute in ("config", "input_mapping", "output_mapping"):
-            _check_json(getattr(step, attribute), top.below("steps", number, attribute))
+            value, spot = getattr(step, attribute), top.below("steps", number, attribute)
+            if _check_size(value, spot):
+                _check_json(value, spot)
     if problems.found:
         return False
     try:
         msgspec.convert(msgspec.to_builtins(workflow), Workflow)
     except (msgspec.ValidationError, TypeError) as error:
         top.report("wrong_type", expected="a workflow whose attributes have their types", found=f"otherwise: {error}", advice="")
+        return False
+    return True
+
+
+def _check_size(value: Any, at: Spot) -> bool:
+    """Whether looking into the value has an end: a program can use one list a million times, which no document can."""
+    if is_endless(value, values=_MOST, characters=_MOST):
+        at.report("not_json", found=f"a value that is nested without end or has more than {_MOST} parts when it is written out")
         return False
     return True
 

@@ -6,6 +6,7 @@ there is cause: the codec's own answer, or a null in what it wrote.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,11 +17,22 @@ import msgspec
 
 from taskengine.model.value import encode
 
-__all__ = ["NotPlainError", "written"]
+__all__ = ["MOST_CHARACTERS", "NotPlainError", "is_endless", "written"]
 
+MOST_CHARACTERS: Final = 64 * 1024 * 1024  # in texts; what may be kept is less
+MOST_VALUES: Final = 9_000_000  # a document of 16 MiB has no more
+_LEVELS: Final = 300
+_MANY: Final = 1_000
+_CONTAINERS: Final = (dict, list, tuple, set, frozenset)
+_SIZED: Final = frozenset(_CONTAINERS)
+_SINGLE: Final = frozenset((int, float, bool, str, type(None)))
+_KNOWN: Final = _SIZED | _SINGLE
+_RECORDS: Final = ("__struct_fields__", "__dataclass_fields__", "__attrs_attrs__", "model_dump")
+_ENDLESS: Final = "it is nested without end, or larger than anything that is kept when it is written out"
 _LOOKED_AT: Final = 1_000_000
 _DEPTH: Final = 64
 _SHOWN: Final = 200
+_PLACE: Final = 40
 _BITS: Final = 14_280  # of an integer: 4,300 digits can be written
 
 
@@ -33,8 +45,55 @@ class NotPlainError(ValueError):
         self.reason = reason
 
 
+def is_endless(value: object, *, values: int = MOST_VALUES, characters: int = MOST_CHARACTERS) -> bool:
+    """Whether writing the value out would have no end that matters: it stands in itself, or it is far larger than what may be kept.
+
+    A list that stands in itself a thousand times, four times over, is four objects and a terabyte, and the codec would write it. So
+    it is counted before, level by level, as often as it would be written, and never held as often.
+    """
+    level = [value]
+    for _ in range(_LEVELS):
+        values -= sum(len(one) for one in level if type(one) in _SIZED)  # type: ignore[arg-type]
+        if values < 0:
+            return True
+        inside = gc.get_referents(*level)
+        characters -= sum(len(one) for one in inside if type(one) is str)
+        if characters < 0:
+            return True
+        level = [one for one in inside if type(one) in _SIZED]
+        level += [one for one in inside if type(one) not in _KNOWN and _holds(one)]
+        if not level:
+            return False
+        if len(level) > _MANY and 2 * len(set(map(id, level))) < len(level):
+            return _size(level, {}, most=values + characters) > values + characters
+    return True
+
+
+def _size(level: list[Any], known: dict[int, int], *, most: int, depth: int = 0) -> int:
+    """Values and characters of all of them as they would be written; each is looked at once, however often it stands there."""
+    total = 0
+    for one in level:
+        number = id(one)
+        if number not in known:
+            known[number] = most + 1  # until it is known: what stands in itself has no end
+            inside = gc.get_referents(one)
+            below = [part for part in inside if type(part) in _SIZED or (type(part) not in _KNOWN and _holds(part))]
+            known[number] = len(inside) + sum(len(part) for part in inside if type(part) is str)
+            known[number] += _size(below, known, most=most, depth=depth + 1) if depth < _LEVELS else most + 1
+        total += known[number]
+    return total
+
+
+def _holds(value: object) -> bool:
+    """Whether an object of another type holds values that the codec may write."""
+    kind = type(value)
+    return isinstance(value, _CONTAINERS) or any(hasattr(kind, name) for name in _RECORDS)
+
+
 def written(value: object, *, encoder: Callable[[Any], bytes] = encode, hook: Callable[[Any], Any] | None = None) -> bytes:
     """The value as JSON. ``encoder`` may know more types than the codec, by the same ``hook``. Raises ``NotPlainError``."""
+    if type(value) not in _SINGLE and is_endless(value):
+        raise NotPlainError("", _ENDLESS)
     try:
         document = encoder(value)
     except RecursionError:
@@ -74,7 +133,7 @@ def _faults(value: object) -> Iterator[tuple[str, str]]:
         one, path, depth = waiting.pop()
         reason = _reason(one)
         if depth > _DEPTH:
-            yield path[:_SHOWN] + "…", f"nested deeper than {_DEPTH} levels, or without end"
+            yield path[:_PLACE] + "…", f"nested deeper than {_DEPTH} levels, or without end"
         elif reason:
             yield path[:_SHOWN], reason
         elif isinstance(one, dict):
@@ -104,7 +163,7 @@ def _reason(value: object) -> str:
             try:
                 encode(cast("Any", value))
             except (TypeError, ValueError, OverflowError, RecursionError) as error:
-                return f"a {type(value).__name__} is not in JSON" if isinstance(error, TypeError) else str(error)
+                return f"an object of type {type(value).__name__} is not in JSON" if isinstance(error, TypeError) else str(error)
             return ""
 
 
