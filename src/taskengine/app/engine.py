@@ -23,7 +23,7 @@ from taskengine.adapters.secrets import EnvironmentSecrets
 from taskengine.app.apart import Apart
 from taskengine.app.executors import Executors
 from taskengine.app.outgoing import Outgoing, policy_from
-from taskengine.app.payload import input_of, payload_of, variables_of
+from taskengine.app.payload import command_of, input_of, labels_must_fit, payload_of, priority_must_fit, variables_of
 from taskengine.define.declared import Declares, declared_by, must_be_sound
 from taskengine.errors import ConflictError, NotFoundError
 from taskengine.model import command as cmd
@@ -289,6 +289,8 @@ class Engine:
         idempotency_key: str,
     ) -> Execution:
         self._started.catalog.must_be_performable(known)
+        labels_must_fit(business_key=business_key, by=by, idempotency_key=idempotency_key)
+        priority_must_fit(priority)
         if idempotency_key:
             earlier = await self._store.answer_of(f"start:{idempotency_key}")
             if earlier is not None:
@@ -357,6 +359,7 @@ class Engine:
     async def signal(self, execution_id: str, name: str, *, data: Json = None, by: str = "", signal_id: str = "") -> None:
         """Send a signal; durable when this returns. Repeating a ``signal_id`` is a no-op."""
         payload = payload_of(data, "data", bounds=self._settings)
+        labels_must_fit(signal_id=signal_id)
         await self._command(
             execution_id,
             lambda at: cmd.Signal(at=at, name=name, data=payload, by=by),
@@ -386,7 +389,7 @@ class Engine:
         return await self._store.logs(execution_id, task=task, after=after, limit=limit)
 
     async def _command(self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str = "") -> None:
-        await self._started.operations.command(execution_id, make, mark=mark)
+        await self._started.operations.command(execution_id, command_of(make), mark=mark)
 
     async def _known(self, workflow: Workflow | Declares | str | StoredWorkflow) -> KnownWorkflow:
         if isinstance(workflow, str):

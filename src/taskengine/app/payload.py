@@ -5,21 +5,24 @@ Whatever was handed in, the answer is the payload or an error with a name and a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from taskengine.define.phrase import described
 from taskengine.errors import ConflictError, LimitError, ValidationError
+from taskengine.model import command as cmd
 from taskengine.model.plain import NotPlainError, written
-from taskengine.model.value import Json, Raw, is_deeper
+from taskengine.model.value import Instant, Json, Raw, is_deeper
 from taskengine.model.workflow import Workflow
 from taskengine.runtime.settings import NodeSettings
 
 if TYPE_CHECKING:
     from taskengine.runtime.catalog import KnownWorkflow
 
-__all__ = ["input_of", "payload_of", "variables_of"]
+__all__ = ["command_of", "input_of", "labels_must_fit", "payload_of", "priority_must_fit", "variables_of"]
 
+_LABEL: Final = 1_000  # characters
+_SAID: Final = ("name", "path", "by", "reason")
 _NO_INPUT: Final = Raw(b"{}")
 
 
@@ -43,6 +46,44 @@ def payload_of(value: object, what: str, *, bounds: NodeSettings) -> Raw:
         message = f"the {what} is nested deeper than {bounds.max_nesting} levels"
         raise LimitError("payload_too_deep", message, hint="hand it in as text", limit=bounds.max_nesting)
     return Raw(document)
+
+
+def labels_must_fit(**labels: object) -> None:
+    """Names, keys and reasons: texts of a bounded length that can be stored. Raises ``ValidationError("bad_label")``."""
+    for name, label in labels.items():
+        if not isinstance(label, str):
+            said = f"must be text, not {described(label)}"
+        elif len(label) > _LABEL:
+            said = f"has {len(label)} characters, at most {_LABEL} are allowed"
+        elif not label.isascii() and not _is_storable(label):
+            said = "holds half a character (a lone surrogate)"
+        elif "\0" in label:
+            said = "holds the character NUL"
+        else:
+            continue
+        raise ValidationError("bad_label", f"{name} {said}", faults=[{"path": name, "said": said}])
+
+
+def _is_storable(label: str) -> bool:
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def command_of(make: Callable[[Instant], cmd.Command]) -> Callable[[Instant], cmd.Command]:
+    """The same, when what the command says of itself can be stored: a history that cannot be read back would be stuck for ever."""
+    command = make(0)
+    labels_must_fit(**{name: getattr(command, name) for name in _SAID if hasattr(command, name)})
+    return make
+
+
+def priority_must_fit(priority: object) -> None:
+    """A priority that is no number would be found out when the history is read."""
+    if priority is not None and type(priority) is not int:
+        said = f"must be a whole number from 0 to 9, not {described(priority)}"
+        raise ValidationError("bad_priority", f"priority {said}", faults=[{"path": "priority", "said": said}])
 
 
 def input_of(known: KnownWorkflow, params: Mapping[str, Json] | None, *, bounds: NodeSettings, what: str = "input") -> Raw:

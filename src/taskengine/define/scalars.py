@@ -29,7 +29,10 @@ _INTEGER: Final = re.compile(r"[-+]?[0-9]+", re.ASCII)
 _OTHER_BASE: Final = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 NUMBERLESS: Final = frozenset(
-    {sign + word for sign in ("", "-", "+") for word in (".inf", ".Inf", ".INF")} | {".nan", ".NaN", ".NAN"}
+    {sign + word for sign in ("", "-", "+") for word in (".inf", ".Inf", ".INF")}
+    | {".nan", ".NaN", ".NAN"}
+    # What JSON's dialects write: text to YAML, but nobody who writes them means text.
+    | {"NaN", "Infinity", "-Infinity"}
 )
 _LONGEST: Final = 400  # characters of a number; the exact decimal form of a double may have more, but nobody writes it
 _MOST_DIGITS: Final = 26  # more than 64 bits take in any base, with the base's mark; int() is slow on long ones
@@ -45,12 +48,12 @@ def resolve(word: str) -> bool | int | float | str | None:
     """The value of an unquoted word. Raises ``OutOfRange`` for infinity, not-a-number, and numbers of more than 64 bits."""
     if word in _WORDS:
         return _WORDS[word]
+    if word in NUMBERLESS:
+        raise OutOfRange(word)
     return _number(word) if word[0] in _FIRST else word
 
 
 def _number(word: str) -> int | float | str:
-    if word in NUMBERLESS:
-        raise OutOfRange(word)
     if _INTEGER.fullmatch(word):
         return _in_range(word, base=10)
     if _OTHER_BASE.fullmatch(word):

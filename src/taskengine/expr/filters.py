@@ -133,7 +133,7 @@ _Number = TypeVar("_Number", int, float)
 
 
 def _spelled(text: str, read: Callable[[str], _Number], *, name: str) -> _Number:
-    if len(text) > _LONGEST_NUMBER or "_" in text:  # Python would read 1_000
+    if len(text) > _LONGEST_NUMBER or "_" in text or not text.isascii():  # Python would read 1_000, and digits of every script
         raise _not_a_number(name)
     try:
         return read(text)

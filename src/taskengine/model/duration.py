@@ -11,8 +11,10 @@ from taskengine.model.value import Instant
 __all__ = ["MAX_DURATION_MS", "format_duration", "parse_duration_ms", "parse_instant"]
 
 _UNITS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_WHOLE: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
+_WHOLE: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+", re.ASCII)
+_FIRST_MS: Final = -62_135_596_800_000
+_LAST_MS: Final = 253_402_300_799_999
 MAX_DURATION_MS: Final = 3_650 * 86_400_000  # ten years
 
 
@@ -39,7 +41,10 @@ def parse_instant(value: object) -> Instant:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError(f"{value} needs a time zone, e.g. {value}Z")
-    return round(moment.timestamp() * 1_000)
+    at = round(moment.timestamp() * 1_000)
+    if not _FIRST_MS <= at <= _LAST_MS:  # in UTC it has another year than where it was written
+        raise ValueError(f"{value} is not between the years 1 and 9999 in UTC")
+    return at
 
 
 def format_duration(duration_ms: int) -> str:
