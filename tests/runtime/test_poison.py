@@ -16,13 +16,14 @@ from taskengine import Engine, NodeSettings, Step, Workflow
 from taskengine.adapters.function.threads import Threads
 from taskengine.adapters.memory import MemoryDatabase, MemoryStore
 from taskengine.adapters.sqlite.locks import NodeLocks
-from taskengine.errors import (, ValidationError
+from taskengine.errors import (
     CommandRefusedError,
     DefinitionError,
     ExpressionError,
     LimitError,
     NotFoundError,
     StorageError,
+    ValidationError,
 )
 from taskengine.model.status import Status
 from taskengine.model.workflow import Limits, RetryPolicy
