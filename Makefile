@@ -13,7 +13,7 @@ COMPILE = $(BIN)/uv pip compile --no-config --universal --python-version 3.11 --
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help demo test lint types lock bench mutants nightly clean
+.PHONY: help demo test lint types lock docs bench mutants nightly clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ lock: $(READY) ## resolve the lock files anew (newest allowed releases, hashes, 
 	@$(COMPILE) --quiet --upgrade --output-file requirements.lock pyproject.toml
 	@$(COMPILE) --quiet --upgrade --constraint requirements.lock --extra plot --group dev --output-file requirements-dev.lock pyproject.toml
 	@git --no-pager diff --stat -- requirements.lock requirements-dev.lock
+
+docs: $(READY) ## write the reference pages anew from the code
+	@$(BIN)/python -m tools.reference
 
 bench: $(READY) ## measure workloads W1 to W8 into bench/results
 	@$(BIN)/python bench/run.py
