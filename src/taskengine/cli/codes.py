@@ -77,7 +77,7 @@ def _show(page: Page) -> None:
     head = style.styled(f"{page.severity}[{page.code}]", "error" if page.severity == "error" else "warning")
     click.echo(f"{head} {page.name}", color=True)
     told = ((say("what"), page.what), (say("why"), page.why), (say("do"), page.fix), (say("names"), ", ".join(page.names)))
-    for label, text in told:
+    for label, text in ((label, text) for label, text in told if text):
         for place, line in enumerate(wrapped(text, room - 8) if room else [text]):
             head = f"{'' if place else label:<5}"
             click.echo(f"  {style.styled(head, 'hint')} {line}".rstrip(), color=True)

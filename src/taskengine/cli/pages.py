@@ -45,6 +45,7 @@ _FIX_OF_CLASS: Final[dict[str, str]] = {
     "InternalError": "report it with what the same command prints with -vv",
 }
 
+_IN_THE_HINT: Final = "the hint under the message says it for the place at hand"
 # name → (class, what happened, what to do). A test looks each of them up in the sources.
 NAMES: Final[dict[str, tuple[str, str, str]]] = {
     "execution_not_found": (
@@ -150,9 +151,15 @@ def pages() -> list[Page]:
     """Every code there is: the classes of errors, then the findings of documents, by code."""
     known = [_of_class(kind) for kind in _classes()]
     for one in CODES:
-        page = Page(code=one.code, name=one.name, severity=one.severity, what=one.message, why=one.meaning, fix=one.hint)
-        known.append(page)
+        what, fix = _unescaped(one.message), _unescaped(one.hint)
+        fix = _IN_THE_HINT if fix in {"", "{advice}"} else fix.replace("; {advice}", "").replace("{advice}", _IN_THE_HINT)
+        known.append(Page(code=one.code, name=one.name, severity=one.severity, what=what, why=one.meaning, fix=fix))
     return sorted(known, key=lambda page: page.code)
+
+
+def _unescaped(template: str) -> str:
+    """A message as it is said; what depends on the place stays in braces."""
+    return template.replace("{{", "{").replace("}}", "}")
 
 
 def page_of(word: str) -> Page | None:
