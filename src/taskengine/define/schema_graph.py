@@ -28,6 +28,9 @@ _INSIDE_ONE: Final = (*_EVERY_ITEM, *_EVERY_PROPERTY, "additionalProperties", "c
 _INSIDE_MANY: Final = ("prefixItems",)
 _INSIDE_NAMED: Final = ("properties", "patternProperties")
 _KEPT: Final = ("$defs", "definitions")
+_LEADING: Final = frozenset(
+    (*_HERE_ONE, *_HERE_MANY, *_HERE_NAMED, *_REFERENCES, *_INSIDE_ONE, *_INSIDE_MANY, *_INSIDE_NAMED, *_KEPT)
+)
 
 Part = dict[str, Any]
 Looks = Counter[int]
@@ -68,6 +71,7 @@ class Parts:
         self.places: list[Keys] = []
         self._anchors: dict[str, int] = {}
         self._closures: dict[int, Looks] = {}
+        self._ends: set[int] = set()  # parts that lead to no other
         self._work = 0
         self._add(schema, ())
 
@@ -85,7 +89,10 @@ class Parts:
                 anchor = one.get(word)
                 if isinstance(anchor, str):
                     self._anchors.setdefault(anchor, number)
-            waiting.extend((below, (*keys, *way)) for way, below in _below(one))
+            if _LEADING.isdisjoint(one):
+                self._ends.add(number)
+            else:
+                waiting.extend((below, (*keys, *way)) for way, below in _below(one))
         return self._numbers[id(part)]
 
     def references(self, number: int) -> Iterator[tuple[str, object]]:
@@ -109,7 +116,7 @@ class Parts:
             if isinstance(found, dict) and key in found:
                 found = cast("dict[str, Any]", found)[key]
                 keys.append(key)
-            elif isinstance(found, list) and key.isdecimal() and int(key[:9]) < len(cast("list[Any]", found)):
+            elif isinstance(found, list) and key.isascii() and key.isdecimal() and int(key[:9]) < len(cast("list[Any]", found)):
                 found = cast("list[Any]", found)[int(key[:9])]
                 keys.append(int(key[:9]))
             else:
@@ -129,6 +136,9 @@ class Parts:
         seen: set[frozenset[tuple[int, int]]] = set()
         while waiting:
             entered = waiting.pop()
+            if self._ends.issuperset(entered) and entered.total() <= MAX_LOOKS:
+                most = max(most, entered.total())
+                continue
             mark = frozenset(entered.items())
             if mark in seen:
                 continue

@@ -78,8 +78,8 @@ def _size(level: list[Any], known: dict[int, int], *, most: int, depth: int = 0)
             known[number] = most + 1  # until it is known: what stands in itself has no end
             inside = gc.get_referents(one)
             below = [part for part in inside if type(part) in _SIZED or (type(part) not in _KNOWN and _holds(part))]
-            known[number] = len(inside) + sum(len(part) for part in inside if type(part) is str)
-            known[number] += _size(below, known, most=most, depth=depth + 1) if depth < _LEVELS else most + 1
+            own = len(inside) + sum(len(part) for part in inside if type(part) is str)
+            known[number] = own + (_size(below, known, most=most, depth=depth + 1) if depth < _LEVELS else most + 1)
         total += known[number]
     return total
 
