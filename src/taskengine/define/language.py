@@ -151,6 +151,10 @@ STEP: Final = Table(
     elsewhere={
         "function": "write it under `config`",
         "params": "write it under `config`",
+        "run_in": "write it under `config`",
+        "script": "write it under `config`",
+        "inline": "write it under `config`",
+        "url": "write it under `config`",
         "duration": "write it under `config`",
         "until": "write it under `config`",
         "signal": "write it under `config`",
