@@ -22,6 +22,7 @@ _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _OF_THE_WHOLE: Final = frozenset(
     ("required", "additionalProperties", "unevaluatedProperties", "minProperties", "dependentRequired", "propertyNames")
 )
+_FINEST: Final = 1e-15
 _LEAST: Final = ("minItems", "minProperties", "minLength", "minContains")
 _WORDS: Final = """
     $id $schema $ref $anchor $dynamicRef $dynamicAnchor $vocabulary $comment $defs allOf anyOf oneOf not if then else
@@ -106,6 +107,10 @@ def _check_parts(parts: Parts, at: Spot) -> None:
             least = part.get(word)
             if isinstance(least, int | float) and least > _LARGEST_INPUT:
                 here.below(word).report("bound_never_met", keyword=word, found=cropped(f"{least}"), limit=_LARGEST_INPUT)
+        divisor = part.get("multipleOf")
+        if isinstance(divisor, float) and divisor < _FINEST:
+            problem = f"multipleOf {divisor} is finer than numbers are kept"
+            here.below("multipleOf").report("bad_schema", problem=problem, advice=f"the least is {_FINEST}")
         number += 1
     _check_patterns(patterns, at)
 

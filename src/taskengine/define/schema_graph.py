@@ -95,6 +95,11 @@ class Parts:
                 waiting.extend((below, (*keys, *way)) for way, below in _below(one))
         return self._numbers[id(part)]
 
+    @property
+    def has_fractions(self) -> bool:
+        """Whether some value is divided by a fraction, which costs as much as forty looks."""
+        return any(isinstance(part.get("multipleOf"), float) for part in self.parts)
+
     def references(self, number: int) -> Iterator[tuple[str, object]]:
         """Keyword and reference of a part."""
         part = self.parts[number]
