@@ -82,7 +82,7 @@ async def test_a_list_is_read_in_order_and_not_sorted(tmp_path: Path, where: str
 
 
 def test_every_hot_statement_is_on_the_list() -> None:
-    lists = {"EXECUTIONS", "COUNT_EXECUTIONS", "COUNT_OTHER_NODES", "OTHER_NODES", "WORKFLOW_NAMES"}
+    lists = {"EXECUTIONS", "COUNT_EXECUTIONS", "COUNT_OTHER_NODES", "OTHER_NODES", "WORKFLOW_NAMES", "PRUNABLE", "COUNT_PRUNABLE"}
     looking = {
         name
         for name, value in vars(sql).items()

@@ -94,9 +94,13 @@ def test_a_value_that_no_document_can_hold_is_named_at_its_path(value: object, p
 
 
 def test_a_value_nested_too_deep_or_in_itself_is_named() -> None:
-    value: list[Any] = []
-    value.append(value)
-    assert [name for name, _ in errors(check(msgspec.structs.replace(SMALL, output=value)))] == ["too_deep"]
+    endless: list[Any] = []
+    endless.append(endless)
+    deep: list[Any] = []
+    for _ in range(100):
+        deep = [deep]
+    assert [name for name, _ in errors(check(msgspec.structs.replace(SMALL, output=endless)))] == ["not_json"]
+    assert [name for name, _ in errors(check(msgspec.structs.replace(SMALL, output=deep)))] == ["too_deep"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = ["help", "demo", "test", "lint", "types", "lock", "bench", "mutants", "nightly", "clean"]
+TARGETS = ["help", "demo", "test", "lint", "types", "lock", "docs", "bench", "mutants", "nightly", "clean"]
 HEAVY = ["alembic", "httpx2", "matplotlib", "pydantic", "rich", "sqlalchemy"]
 
 
