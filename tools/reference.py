@@ -103,6 +103,7 @@ def _value(field: Mapping[str, Any]) -> str:
 def errors() -> str:
     """Every code, then the names that share one."""
     lines = ["# Errors and findings", "", MADE, "`task-engine explain CODE` prints the same in a terminal.", ""]
+    lines += ["In a program: `from taskengine.errors import …`; each error has `code`, `name`, `message`, `hint` and `facts`.", ""]
     lines += [
         "The first digit says where to look: 1 the document or the input, 2 an expression, 3 what was asked for, 5 a call to the",
         "outside, 6 the database and the disk, 9 a bug of ours.",
