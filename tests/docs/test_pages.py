@@ -11,7 +11,7 @@ from tools.pages import differences
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-ELSEWHERE = {"call-an-api.md", "test-a-workflow.md", "run-a-script.md"}  # these have a test file of their own
+ELSEWHERE = {"call-an-api.md", "test-a-workflow.md"}  # these have a test file of their own
 PAGES = sorted(
     page.relative_to(ROOT).as_posix()
     for folder in ("tutorial", "how-to", "explanation")
