@@ -81,7 +81,7 @@ def logs(*, execution: str, task: str, after: int, limit: int, is_followed: bool
 
 def _show(line: WireLogLine, style: Look) -> None:
     """When, who, and what was said; the lines after the first stand below it."""
-    from taskengine.cli.output import visible
+    from taskengine.define.phrase import visible
 
     first, *more = line.message.splitlines() or [""]
     at = line.at[11:23] if style.is_terminal else line.at

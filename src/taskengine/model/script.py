@@ -42,7 +42,7 @@ DEFAULTS: Final[Mapping[str, int]] = {
     "open_files": 1_024,
 }
 MAX_SIZE: Final = 2**50
-_BY_SUFFIX: Final = {suffix: name for name, suffixes in reversed(RUNTIMES.items()) for suffix in suffixes}
+_BY_SUFFIX: Final = {suffix: name for name, suffixes in reversed([*RUNTIMES.items()]) for suffix in suffixes}
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE | re.ASCII)
 _POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 

@@ -158,4 +158,4 @@ def _wake_up(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
