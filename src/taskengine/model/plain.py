@@ -51,9 +51,13 @@ def is_endless(value: object, *, values: int = MOST_VALUES, characters: int = MO
     A list that stands in itself a thousand times, four times over, is four objects and a terabyte, and the codec would write it. So
     it is counted before, level by level, as often as it would be written, and never held as often.
     """
-    level = [value]
+    if type(value) is dict:
+        inside = cast("dict[object, object]", value).values()
+        if _SINGLE.issuperset(map(type, inside)):  # as most inputs are
+            return len(inside) > values or sum(len(one) for one in inside if isinstance(one, str)) > characters
+    level: list[Any] = [value]
     for _ in range(_LEVELS):
-        values -= sum(len(one) for one in level if type(one) in _SIZED)  # type: ignore[arg-type]
+        values -= sum(len(one) for one in level if type(one) in _SIZED)
         if values < 0:
             return True
         inside = gc.get_referents(*level)
