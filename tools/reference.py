@@ -76,9 +76,9 @@ def language() -> str:
     lines += ["", "Not in this version: " + ", ".join(f"`{name}`" for name in LATER_TYPES) + ".", ""]
     lines += ["## Filters of expressions", "", ", ".join(f"`{name}`" for name in sorted({*FILTERS, "default"})) + ".", ""]
     lines += ["## Keys that come later", "", "They belong to the language and are refused by name for now."]
-    for title, table in (("the workflow", WORKFLOW), ("a step", STEP), ("`retry`", RETRY)):
-        if table.later:
-            lines += ["", f"Of {title}: " + ", ".join(f"`{key}`" for key in table.later) + "."]
+    for title, words in (("the workflow", WORKFLOW), ("a step", STEP), ("`retry`", RETRY)):
+        if words.later:
+            lines += ["", f"Of {title}: " + ", ".join(f"`{key}`" for key in words.later) + "."]
     return "\n".join(lines) + "\n"
 
 
