@@ -124,6 +124,11 @@ NAMES: Final[dict[str, tuple[str, str, str]]] = {
         "An input, a variable or a signal holds what JSON cannot: NaN, an infinity, half a character, an object, a cycle.",
         "hand in texts, finite numbers, true, false, None, lists and dicts",
     ),
+    "bad_label": (
+        "ValidationError",
+        "A business key, an idempotency key, a signal's name, `by` or a reason is no text, is too long, or cannot be stored.",
+        "give text of at most 1,000 characters without NUL",
+    ),
     "input_too_costly": (
         "LimitError",
         "The input is so large, and its schema looks at each value so often, that judging it would stop the engine for seconds.",
