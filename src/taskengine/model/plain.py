@@ -54,7 +54,12 @@ def is_endless(value: object, *, values: int = MOST_VALUES, characters: int = MO
     if type(value) is dict:
         inside = cast("dict[object, object]", value).values()
         if _SINGLE.issuperset(map(type, inside)):  # as most inputs are
-            return len(inside) > values or sum(len(one) for one in inside if isinstance(one, str)) > characters
+            if len(inside) > values:
+                return True
+            for one in inside:
+                if type(one) is str:
+                    characters -= len(one)
+            return characters < 0
     level: list[Any] = [value]
     for _ in range(_LEVELS):
         values -= sum(len(one) for one in level if type(one) in _SIZED)
@@ -96,6 +101,8 @@ def _holds(value: object) -> bool:
 
 def written(value: object, *, encoder: Callable[[Any], bytes] = encode, hook: Callable[[Any], Any] | None = None) -> bytes:
     """The value as JSON. ``encoder`` may know more types than the codec, by the same ``hook``. Raises ``NotPlainError``."""
+    if value is None:
+        return b"null"
     if type(value) not in _SINGLE and is_endless(value):
         raise NotPlainError("", _ENDLESS)
     try:

@@ -62,6 +62,7 @@ class Node:
         self.store = store
         self.environment = environment
         self.executors = executors
+        self._performing: dict[str, Executor] = {}  # those that have been asked for: a plain dictionary, on the way of every step
         self.settings = settings
         self.residents: dict[str, Resident] = {}
         self.waiters: dict[str, list[asyncio.Future[Result]]] = {}  # who waits for an execution's end
@@ -397,7 +398,11 @@ class Node:
         step = state.plan.steps[number]
         if step.input_reads.secrets and not self._unseal(attempt, step.input_reads.secrets):
             return
-        self.executors[step.step.type].begin(attempt)
+        kind = step.step.type
+        executor = self._performing.get(kind)
+        if executor is None:
+            executor = self._performing[kind] = self.executors[kind]
+        executor.begin(attempt)
         if live is not None and live.is_cancelling:
             attempt.stop()
 

@@ -71,8 +71,9 @@ class FunctionExecutor:
     def begin(self, attempt: Attempt) -> None:
         """Bind and call."""
         try:
-            function = self._registry.find(attempt.step.config["function"], attempt.source)
-            if self._apart is not None and attempt.step.config.get("run_in") == _PROCESS:
+            config = attempt.step.config
+            function = self._registry.find(config["function"], attempt.source)
+            if "run_in" in config and config["run_in"] == _PROCESS and self._apart is not None:
                 self._apart().begin(attempt, function)
                 return
             arguments = bind(function, attempt, services=self._services)
