@@ -54,12 +54,7 @@ def is_endless(value: object, *, values: int = MOST_VALUES, characters: int = MO
     if type(value) is dict:
         inside = cast("dict[object, object]", value).values()
         if _SINGLE.issuperset(map(type, inside)):  # as most inputs are
-            if len(inside) > values:
-                return True
-            for one in inside:
-                if type(one) is str:
-                    characters -= len(one)
-            return characters < 0
+            return len(inside) > values or sum(len(one) for one in inside if type(one) is str) > characters
     level: list[Any] = [value]
     for _ in range(_LEVELS):
         values -= sum(len(one) for one in level if type(one) in _SIZED)
@@ -96,6 +91,8 @@ def _size(level: list[Any], known: dict[int, int], *, most: int, depth: int = 0)
 def _holds(value: object) -> bool:
     """Whether an object of another type holds values that the codec may write."""
     kind = type(value)
+    if isinstance(value, type):  # every object refers to its class, and that one to everything
+        return False
     return isinstance(value, _CONTAINERS) or any(hasattr(kind, name) for name in _RECORDS)
 
 
