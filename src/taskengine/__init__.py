@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from taskengine.define.builder import TaskBuilder, WorkflowBuilder
     from taskengine.define.decorators import task, workflow
     from taskengine.model.workflow import Join, Limits, OnError, RetryPolicy, Step, Workflow
-    from taskengine.ports.context import TaskContext
+    from taskengine.ports.context import TaskContext, current_task
     from taskengine.ports.outbound import EgressPolicy
     from taskengine.runtime.settings import NodeSettings
 
@@ -29,6 +29,7 @@ __all__ = [
     "Workflow",
     "WorkflowBuilder",
     "__version__",
+    "current_task",
     "task",
     "workflow",
 ]
@@ -45,6 +46,7 @@ _HOMES = {
     "Step": "taskengine.model.workflow",
     "TaskBuilder": "taskengine.define.builder",
     "TaskContext": "taskengine.ports.context",
+    "current_task": "taskengine.ports.context",
     "Workflow": "taskengine.model.workflow",
     "WorkflowBuilder": "taskengine.define.builder",
     "task": "taskengine.define.decorators",

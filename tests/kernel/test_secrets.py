@@ -8,7 +8,7 @@ import pytest
 
 from taskengine.errors import DefinitionError
 from taskengine.kernel.plan import compile_plan
-from taskengine.model.secret import mark_of, resolve
+from taskengine.model.secret import mark_of, resolve, shown
 from taskengine.model.status import Status
 from taskengine.model.value import decode, raw
 from taskengine.model.workflow import Step, Workflow
@@ -77,3 +77,8 @@ def test_a_script_is_not_rendered_and_the_rest_of_its_config_is() -> None:
     config = {"script": "inline: echo {{ 1 + 1 }}", "args": ["{{ 1 + 1 }}"], "params": {"a": 1}}
     scene = Scene(Step(id="a", type="script", config=config, input_mapping={"b": "{{ 1 + 2 }}"})).start()
     assert decode(scene.state.live[1].input) == {"args": [2], "params": {"a": 1, "b": 3}}
+
+
+def test_a_mark_is_shown_to_people_as_what_it_stands_for() -> None:
+    scene = Scene(step(auth="Bearer {{ secrets.token }}")).start()
+    assert decode(shown(bytes(scene.state.live[1].input))) == {"auth": "Bearer [secret: token]"}

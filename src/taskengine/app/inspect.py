@@ -24,6 +24,7 @@ from taskengine.kernel.story import story, why
 from taskengine.model.codec import decode_event
 from taskengine.model.event import ExecutionFailed, TaskScheduled
 from taskengine.model.ids import task_id
+from taskengine.model.secret import shown
 from taskengine.model.status import Phase
 from taskengine.model.value import Instant, Json, Raw, TaskError, decode
 from taskengine.ports.store import ExecutionFilter, Store, Stored, StoredWorkflow, Summary, TaskRow
@@ -295,4 +296,4 @@ def _task(state: Execution, number: int, *, past: Past) -> WireTask:
 
 
 def _json(raw: Raw) -> Json:
-    return decode(raw) if raw else None
+    return decode(shown(bytes(raw))) if raw else None

@@ -20,6 +20,7 @@ from taskengine.wire.execution import WireExecution
 __all__ = ["exit_of", "outcome_line", "reasons", "show_ending"]
 
 _FAILED_SHOWN: Final = 5
+_LINES_SHOWN: Final = 10  # of one error
 
 
 def exit_of(ending: Ending) -> Exit:
@@ -61,13 +62,14 @@ def outcome_line(ending: Ending, *, style: Look) -> str:
 
 
 def reasons(ending: Ending) -> list[str]:
-    """What failed, a line each."""
+    """What failed, a line each; what its error says beyond its first line stands below it."""
     execution = ending.execution
-    lines = [
-        f"{visible(task.step_id)}: {task.error_code}: {visible(task.error_msg or '')}".rstrip(": ")
-        + (f" (attempt {task.attempt})" if task.attempt > 1 else "")
-        for task in ending.failed[:_FAILED_SHOWN]
-    ]
+    lines: list[str] = []
+    for task in ending.failed[:_FAILED_SHOWN]:
+        first, *more = (task.error_msg or "").splitlines() or [""]
+        attempt = f" (attempt {task.attempt})" if task.attempt > 1 else ""
+        lines.append(f"{visible(task.step_id)}: {task.error_code}: {visible(first)}".rstrip(": ") + attempt)
+        lines += [f"    {visible(line)}" for line in more[-_LINES_SHOWN:]]
     if len(ending.failed) > _FAILED_SHOWN:
         lines.append(f"and {len(ending.failed) - _FAILED_SHOWN} more")
     if not lines and isinstance(execution.error_code, str):

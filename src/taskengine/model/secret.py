@@ -14,7 +14,7 @@ import msgspec
 
 from taskengine.model.value import Raw
 
-__all__ = ["has_mark", "mark_of", "resolve"]
+__all__ = ["has_mark", "mark_of", "resolve", "shown"]
 
 _FIRST: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0002")  # the character that begins a mark, as encoded JSON has it
 _MARK: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0002secret:([A-Za-z_][A-Za-z0-9_]*)\\u0003")
@@ -23,6 +23,11 @@ _MARK: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0002secret:([A-Za-z_][A-Za-z0-
 def mark_of(name: str) -> str:
     """What stands in a rendered text for the secret of that name."""
     return f"\x02secret:{name}\x03"
+
+
+def shown(document: bytes) -> bytes:
+    """The document with marks as people read them: ``[secret: name]``."""
+    return _MARK.sub(rb"\1[secret: \2]", document) if rb"\u0002secret:" in document else document
 
 
 def has_mark(document: bytes) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 
 from taskengine.errors import StorageError
 from taskengine.model.ids import task_id
+from taskengine.model.secret import shown
 from taskengine.model.value import Json
 from taskengine.wire.instant import iso_instant
 
@@ -58,7 +59,7 @@ _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 def wire_event(execution_id: str, seq: int, *, body: bytes, places: Places) -> WireEvent:
     """A stored event as it is shown. Raises ``StorageError`` for what is no event."""
     try:
-        fields = _decode(body)
+        fields = _decode(shown(body))
     except msgspec.DecodeError as error:
         raise StorageError("unreadable_event", f"event {seq} of {execution_id} cannot be read: {error}") from error
     kind, at, task = fields.pop("type", ""), fields.pop("at", 0), fields.pop("task", 0)
