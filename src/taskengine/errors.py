@@ -36,6 +36,8 @@ class TaskEngineError(Exception):
         self.message = message
         self.hint = hint
         self.facts = facts
+        if hint:
+            self.add_note(f"hint: {hint}")  # what a traceback, and pytest, show below the message
 
 
 class DefinitionError(TaskEngineError):

@@ -110,7 +110,9 @@ async def test_a_parameter_that_does_not_fit_its_type_is_a_validation_error_of_t
         raise AssertionError("called")
 
     result, _, _ = await ran(one_step(params=params), work=work)
-    assert (result.status, result.error and result.error.type) == (Status.FAILED, "ValidationError")
+    assert result.error is not None
+    assert (result.status, result.error.type) == (Status.FAILED, "ValidationError")
+    assert f"parameter {next(iter(params))}: " in result.error.message
 
 
 async def test_a_service_goes_to_the_parameter_of_its_name_unless_the_step_gives_one() -> None:

@@ -29,6 +29,9 @@ class SyncExecution:
         """Wait for its end."""
         return self._engine.call(partial(self._execution.result, timeout=timeout))
 
+    def __repr__(self) -> str:
+        return f"SyncExecution({self.id!r})"
+
 
 class SyncEngine:
     """Every method of ``Engine``, without ``await``. Safe to call from any thread but the loop's own."""

@@ -191,4 +191,6 @@ def _next(state: Execution, reasons: list[WireReason], *, is_waited_for: bool, f
             commands.append(f"task-engine task retry {reason.task_id}{flag}")
         elif reason.kind == "paused" and not state.is_paused:
             commands.append(f"task-engine instance resume {execution_id} --task {reason.step_id}{flag}")
-    return [*dict.fromkeys(commands), *([] if is_waited_for else [go_on])]
+    # What only the program has that was started, no other process can go on with: its reason says what to do.
+    is_of_a_program = any(reason.kind == "function_not_found" and "__main__" in reason.text for reason in reasons)
+    return [*dict.fromkeys(commands), *([] if is_waited_for or is_of_a_program else [go_on])]

@@ -10,6 +10,7 @@ import msgspec
 from taskengine.kernel.state import Execution, Task
 from taskengine.model import event as ev
 from taskengine.model.status import Phase
+from taskengine.model.value import Raw, decode
 
 __all__ = ["Line", "story", "why"]
 
@@ -126,11 +127,22 @@ def _tell_task(event: ev.Event) -> str:
         case ev.TaskAttemptLost():
             return f"attempt {event.attempt} was " + ("lost with its process" if event.is_counted else "given back")
         case ev.TaskProgressReported():
-            return f"attempt {event.attempt} is alive" + (f": {bytes(event.progress).decode()}" if event.progress else "")
+            return f"attempt {event.attempt} is alive" + _said(event.progress)
         case ev.TaskStarted():
             return f"waits for signal {event.signal}" if event.signal else "waits"
         case _:
             return _words(type(event).__name__.removeprefix("Task"))
+
+
+def _said(progress: Raw) -> str:
+    """`` and says 40%, 12 of 30 rows``: what people can read of a progress."""
+    told = decode(progress) if progress else None
+    if not isinstance(told, dict):
+        return ""
+    fraction, message = told.get("fraction"), told.get("message")
+    parts = [f"{100 * fraction:.0f}%"] if isinstance(fraction, (int, float)) else []
+    parts += [message] if isinstance(message, str) else []
+    return f" and says {', '.join(parts)}" if parts else ""
 
 
 def _words(name: str) -> str:

@@ -43,15 +43,22 @@ def bind(function: Function, attempt: Attempt, *, services: Mapping[str, Any]) -
             output = attempt.upstream(step_id)
             if output is not None:
                 arguments[step_id] = decode(output)
-    for name, convert in converters.items():
-        if name in arguments:
-            arguments[name] = convert(arguments[name])
+    _convert(arguments, converters)
     for name, service in services.items():
         if name in names and name not in arguments:
             arguments[name] = service
     if function.context_parameter and function.context_parameter not in params:
         arguments[function.context_parameter] = TaskContext(attempt, params)
     return arguments
+
+
+def _convert(arguments: dict[str, Any], converters: Mapping[str, Convert]) -> None:
+    """Make them of their types; what does not fit is named by its parameter."""
+    for name in converters.keys() & arguments.keys():
+        try:
+            arguments[name] = converters[name](arguments[name])
+        except (msgspec.ValidationError, ValueError) as error:  # pydantic's is a ValueError
+            raise msgspec.ValidationError(f"parameter {name}: {error}") from error
 
 
 def converters_of(annotations: Mapping[str, Any]) -> dict[str, Convert]:
