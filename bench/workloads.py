@@ -128,7 +128,8 @@ async def w2(path: Path, *, count: int = 300) -> Figures:
 
 
 async def w3(path: Path, *, width: int) -> Figures:
-    """Fan out to so many steps and join them."""
+    """Fan out to so many steps and join them; with the two beside them no more than a workflow may have."""
+    width = min(width, 9_998)
     steps = [Step(id="begin", type="noop")]
     steps += [
         Step(

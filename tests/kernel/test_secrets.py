@@ -82,3 +82,9 @@ def test_a_script_is_not_rendered_and_the_rest_of_its_config_is() -> None:
 def test_a_mark_is_shown_to_people_as_what_it_stands_for() -> None:
     scene = Scene(step(auth="Bearer {{ secrets.token }}")).start()
     assert decode(shown(bytes(scene.state.live[1].input))) == {"auth": "Bearer [secret: token]"}
+
+
+def test_a_document_that_holds_a_mark_of_its_own_is_refused() -> None:
+    with pytest.raises(DefinitionError) as refused:
+        compile_plan(Workflow(name="w", steps=(step(a="{{ secrets.token }}", b=mark_of("other")),)))
+    assert refused.value.name == "secret_forged"

@@ -64,3 +64,26 @@ def test_ends_are_redacted_whatever_they_are() -> None:
     assert hidden.end(Succeeded(raw("so hidden"))) == Succeeded(raw("so [secret]"))
     failed = hidden.end(Failed(TaskError(type="Boom", message="the hidden one", bases=("Base",))))
     assert failed == Failed(TaskError(type="Boom", message="the [secret] one", bases=("Base",)))
+
+
+SECRET = "hunter2-Super+Secret/0123=="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{SECRET[7:]} and {SECRET[:9]}",
+        f"it said: x{SECRET[:12]}…",
+        f"it said: x{SECRET[:12]} …",
+        f"[9 bytes before this are left out]\n{SECRET[3:]}{SECRET}",
+        "key=hunter2-Super%2BSecret%2F0123%3D%3D",
+    ],
+)
+def test_a_part_of_a_secret_at_a_cut_and_its_form_in_an_address_are_taken_out(text: str) -> None:
+    hidden = redactor(SECRET)
+    assert "Super" not in hidden.text(text)
+    assert b"Super" not in bytes(hidden.document(raw({"x": [text]})))
+
+
+def test_what_only_resembles_a_part_of_a_secret_is_left() -> None:
+    assert redactor(SECRET).text("hunt Super 0123 and 23==") == "hunt Super 0123 and 23=="

@@ -12,7 +12,8 @@ import msgspec
 
 from taskengine.errors import DefinitionError, NotFoundError
 from taskengine.expr import Expression, Template, expression, template
-from taskengine.model.value import ABSENT, Raw, raw
+from taskengine.model.secret import has_mark
+from taskengine.model.value import ABSENT, Raw, encode, raw
 from taskengine.model.workflow import CONTROL_STEPS, UNRENDERED, Join, OnError, RetryPolicy, Step, Workflow
 
 __all__ = ["Plan", "Reading", "StepPlan", "compile_plan"]
@@ -139,6 +140,8 @@ def _plan(number: int, step: Step, by_id: dict[str, int], dependents: tuple[int,
     input_reads = _reading(inputs, by_id, dependencies)
     output_reads = _reading(output, by_id, dependencies)
     _must_be_bare(step, inputs)
+    if "secrets" in input_reads.roots:
+        _must_hold_no_mark(step, value)
     _must_hide_secrets(f"{step.id}.when", when_reads)
     _must_hide_secrets(f"{step.id}.output_mapping", output_reads)
     reads = {*when_reads.tasks, *input_reads.tasks, *output_reads.tasks}
@@ -178,6 +181,17 @@ def _input_of(step: Step) -> dict[str, Any]:
         return params
     kept = UNRENDERED.get(step.type, frozenset())
     return {**{key: value for key, value in step.config.items() if key not in kept}, "params": params}
+
+
+def _must_hold_no_mark(step: Step, value: dict[str, Any]) -> None:
+    """The character that begins a secret's mark is nobody else's."""
+    if has_mark(encode(value)):
+        raise DefinitionError(
+            "secret_forged",
+            f'step "{step.id}" holds the control character U+0002 in its config or input_mapping',
+            hint="it stands for secrets inside the engine; leave it out",
+            step=step.id,
+        )
 
 
 def _must_be_bare(step: Step, inputs: Template) -> None:

@@ -417,7 +417,13 @@ class Node:
                 attempt.free()
                 return False
             values[name] = value
-        attempt.unseal(values)
+        try:
+            attempt.unseal(values)
+        except KeyError as error:  # a mark that no expression made: nothing may be put in its place
+            message = f"the input holds the mark of a secret that its step does not name: {error}"
+            attempt.end(cmd.Failed(TaskError(type="ForgedSecret", message=message, is_final=True)))
+            attempt.free()
+            return False
         return True
 
     def progressed(self, attempt: RunningAttempt, progress: Raw) -> None:

@@ -1,12 +1,14 @@
 """What must not be written down is taken out by value, before a result, an error or a line of a log leaves the attempt.
 
-A value is found as it is and as JSON text spells it. One shorter than four characters is not looked for: it would be found
-everywhere, and hides nothing.
+A value is found as it is and as an address spells it. One shorter than four characters is not looked for: it would be found
+everywhere, and hides nothing. Texts are cut before they come here (long lines, the tail of a stream, the beginning of an answer),
+so a part of a value is taken out as well where a line begins with its end or ends with its beginning.
 """
 
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -16,6 +18,8 @@ from taskengine.model.value import Json, Raw, TaskError, decode, raw
 __all__ = ["Redactor"]
 
 _SHORTEST: Final = 4
+_PART: Final = 6  # so much of a value is looked for at the ends of lines
+_CUT: Final = " …"  # what a cut text ends with
 _HIDDEN: Final = "[secret]"
 
 
@@ -29,26 +33,38 @@ class Redactor:
 
     def add(self, text: str) -> None:
         """From now on this text is hidden; of one with several lines each line too."""
-        for part in {text, *text.splitlines()}:
-            if len(part.strip()) >= _SHORTEST and part not in self._texts:
-                self._texts.append(part)
+        for line in {text, *text.splitlines()}:
+            for part in dict.fromkeys((line, quote(line, safe="-._~"), quote_plus(line))):
+                if len(part.strip()) >= _SHORTEST and part not in self._texts:
+                    self._texts.append(part)
         self._texts.sort(key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """The text without what is hidden."""
         for hidden in self._texts:
             text = text.replace(hidden, _HIDDEN)
-        return text
+        return "\n".join([self._line(line) for line in text.split("\n")]) if text else text
+
+    def _line(self, line: str) -> str:
+        """The line without a part of what is hidden at either end of it."""
+        for hidden in self._texts:
+            least = max(_SHORTEST, min(_PART, len(hidden) // 2))
+            whole = line.rstrip(_CUT)
+            for length in range(min(len(hidden) - 1, len(whole)), least - 1, -1):
+                if whole.endswith(hidden[:length]):
+                    line = whole[:-length] + _HIDDEN + line[len(whole) :]
+                    break
+            for length in range(min(len(hidden) - 1, len(line)), least - 1, -1):
+                if line.startswith(hidden[-length:]):
+                    line = _HIDDEN + line[length:]
+                    break
+        return line
 
     def document(self, document: Raw) -> Raw:
         """The JSON document without what is hidden; texts and keys only, it stays a document."""
-        content = bytes(document)
-        for hidden in self._texts:
-            spelled = msgspec.json.encode(hidden)[1:-1]
-            if spelled in content:
-                # Decoded and encoded again, so that no number or escape that only looks like it is cut.
-                return raw(self._value(decode(content)))
-        return document
+        value = decode(document)
+        told = self._value(value)
+        return document if told == value else raw(told)
 
     def _value(self, value: Json) -> Json:
         match value:
