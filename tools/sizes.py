@@ -73,7 +73,7 @@ HOUSE = Rules(
     exceptions={},
     broad_excepts={
         "src/taskengine/adapters/function/executor.py": 4,  # around the user's code: binding, awaiting, calling in a thread
-            "src/taskengine/adapters/function/records.py": 1,  # what a log call of the user cannot format
+        "src/taskengine/adapters/function/records.py": 1,  # what a log call of the user cannot format
         "src/taskengine/adapters/function/worker.py": 1,  # around the user's code: the same, in a process of its own
         "src/taskengine/adapters/function/registry.py": 1,  # around the user's code: importing its module
         "src/taskengine/runtime/commit.py": 1,  # the supervisor of the writer
