@@ -22,6 +22,7 @@ pytestmark = pytest.mark.processes
 _PROGRAM = "tests.durability.kill"
 _CYCLES = amount(test=300, nightly=10_000)
 _AT_RANDOM_TIMES = _CYCLES // 5
+_MORE = 5  # times that a kind of statement is tried again that did not come
 _LIMIT_S = amount(test=110, nightly=7_200)
 
 
@@ -49,6 +50,12 @@ def _points(trace: Trace, count: int) -> list[Point]:
     return every * times + [*firsts, *others][:left]
 
 
+def _missed(kinds: set[str], reports: list[Report]) -> set[tuple[str, bool]]:
+    """What nobody has died at yet, before it and after it."""
+    hit = {(one.cycle.point.kind, one.cycle.point.is_after) for one in reports if one.cycle.point is not None and one.is_at_point}
+    return {(kind, is_after) for kind in kinds for is_after in (False, True)} - hit
+
+
 @pytest.mark.timeout(_LIMIT_S + 10)
 def test_after_a_kill_at_any_statement_or_time_everything_acknowledged_is_there_once_and_ends_right(tmp_path: Path) -> None:
     traces = [_trace(tmp_path / f"trace-{number}") for number in range(3)]
@@ -57,6 +64,13 @@ def test_after_a_kill_at_any_statement_or_time_everything_acknowledged_is_there_
     cycles = [*(Cycle(point, 0) for point in points), *(Cycle(None, seed) for seed in range(_AT_RANDOM_TIMES))]
     reports = [msgspec.convert(line, Report) for line in answers(_PROGRAM, [str(tmp_path), cycles], limit_s=_LIMIT_S)]
 
+    always = set[str].intersection(*(set(trace.statements) for trace in traces))  # some depend on who was faster
+    for number in range(_MORE):  # and some of those that every trace has do not come in every run: these are tried again
+        again = [Cycle(Point(kind, 0, is_after), 0) for kind, is_after in sorted(_missed(always, reports))]
+        if again:
+            folder = tmp_path / f"more-{number}"
+            folder.mkdir()
+            reports += [msgspec.convert(line, Report) for line in answers(_PROGRAM, [str(folder), again], limit_s=_LIMIT_S)]
     hit = [one.cycle.point for one in reports if one.cycle.point is not None and one.is_at_point]
     at_times = [one for one in reports if one.cycle.point is None]
     print(
@@ -66,7 +80,5 @@ def test_after_a_kill_at_any_statement_or_time_everything_acknowledged_is_there_
         f"{sum(one.acknowledged for one in reports)} acknowledgements checked"
     )
     assert [(one.cycle, one.problems) for one in reports if one.problems] == []
-    assert len(reports) == _CYCLES
-    always = set[str].intersection(*(set(trace.statements) for trace in traces))  # some depend on who was faster
-    missed = {(kind, is_after) for kind in always for is_after in (False, True)} - {(point.kind, point.is_after) for point in hit}
-    assert not missed, "every kind of statement must have been died at, before it and after it"
+    assert len(reports) >= _CYCLES
+    assert not _missed(always, reports), "every kind of statement must have been died at, before it and after it"
