@@ -114,6 +114,21 @@ def _targets() -> list[Target]:
         Target(
             "Memory gained over 100,000 steps", ("flat_100000",), _key("gained_kb"), 16_384, unit="KB", detail="page cache 16 MB"
         ),
+        Target(
+            "Map of maps: CPU per task, 100,000 of 1,000",
+            ("nested_100000", "nested_1000"),
+            _share("cpu_us_per_task", "cpu_us_per_task"),
+            1.3,
+            detail="{nested_100000.seconds} s; {nested_100000.cpu_us_per_task} µs of CPU and {nested_100000.us_per_task} µs a task",
+        ),
+        Target(
+            "Map of maps of 100,000: worst status",
+            ("nested_100000",),
+            _key("worst_status_ms"),
+            100,
+            unit="ms",
+            detail="+ {nested_100000.gained_kb} KB; worst pause of the loop {nested_100000.worst_lag_ms} ms",
+        ),
         Target("W7 import", ("w7",), _key("import_s"), 0.12, unit="s"),
         Target("W7 process start to first completed", ("w7",), _key("first_s"), 0.19, unit="s"),
         Target(

@@ -65,6 +65,8 @@ def plan() -> dict[str, Callable[[Path], Measurement]]:
     steps["w6"] = lambda folder: worker("w6", folder)
     for length in (1_000, 100_000):
         steps[f"flat_{length}"] = lambda folder, length=length: worker("flat", folder, f"length={length}")
+    for tasks in (1_000, 100_000):
+        steps[f"nested_{tasks}"] = lambda folder, tasks=tasks: worker("nested", folder, f"tasks={tasks}")
     steps["w7"] = lambda folder: worker("w7", folder)
     steps["raw_start"] = lambda folder: floor("raw_start", folder)
     steps["w8"] = lambda folder: worker("w8", folder)

@@ -20,6 +20,7 @@ import msgspec
 
 import taskengine
 import taskengine.testing
+from taskengine.adapters.function import binding
 from taskengine.cli.pages import NAMES, pages
 from taskengine.define.config import LATER_TYPES, TYPES
 from taskengine.define.json_schema import workflow_schema
@@ -54,6 +55,7 @@ ENVIRONMENT = {
     "TASK_ENGINE_STEP_ID": "Given to scripts: the step's id.",
     "TASK_ENGINE_TASK_ID": "Given to scripts: the task's id.",
 }
+_NO_KEYS = {"set": "variables, each with its new value"}
 _EXAMPLE = re.compile(r"TASK_ENGINE_SECRET_[A-Z_]+")
 
 
@@ -61,7 +63,8 @@ def language() -> str:
     """The keys of a document, table by table."""
     schema: dict[str, Any] = workflow_schema()
     places: dict[str, dict[str, Any]] = {"The workflow": schema, "A step": schema["$defs"]["step"]}
-    places |= {f"`{name}`": schema["$defs"][name] for name in ("retry", "defaults", "limits")}
+    parts = ("case", "else", "branch", "compensate", "retry", "defaults", "limits")
+    places |= {f"`{name}`": schema["$defs"][name] for name in parts}
     lines = ["# The document language", "", MADE, "A key that is not here is an error, named with its place.", ""]
     for title, table in places.items():
         must = set[str](table.get("required", ()))
@@ -70,10 +73,14 @@ def language() -> str:
             name = f"`{key}`, required" if key in must else f"`{key}`"
             lines.append(f"| {name} | {_cell(_value(field))} | {_cell(field['description'])} |")
         lines.append("")
+    lines += ["## `success`", "", *_rule(), ""]
     lines += ["## Durations", "", schema["$defs"]["duration"]["description"], ""]
     lines += ["## Types of steps", "", "| type | keys of its `config` |", "|---|---|"]
-    lines += [f"| `{name}` | {', '.join(f'`{key}`' for key in keys) or 'none'} |" for name, (keys, _) in TYPES.items()]
-    lines += ["", "Not in this version: " + ", ".join(f"`{name}`" for name in LATER_TYPES) + ".", ""]
+    lines += [
+        f"| `{name}` | {', '.join(f'`{key}`' for key in keys) or _NO_KEYS.get(name, 'none')} |" for name, (keys, _) in TYPES.items()
+    ]
+    lines += ["", _what_functions_get(), ""]
+    lines += ["Not in this version: " + ", ".join(f"`{name}`" for name in LATER_TYPES) + ".", ""]
     lines += ["## Filters of expressions", "", ", ".join(f"`{name}`" for name in sorted({*FILTERS, "default"})) + ".", ""]
     lines += ["## Keys that come later", "", "They belong to the language and are refused by name for now."]
     for title, words in (("the workflow", WORKFLOW), ("a step", STEP), ("`retry`", RETRY)):
@@ -82,20 +89,43 @@ def language() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _rule() -> list[str]:
+    """The ways to say when a group has succeeded."""
+    return [
+        "When a group of tasks has succeeded: the children of a condition, parallel, map or loop; for the workflow, its steps.",
+        "",
+        "| written | holds when |",
+        "|---|---|",
+        "| `all` | none of them failed or was cancelled |",
+        "| `any` | one of them completed |",
+        "| `{at_least: 2}` | so many completed |",
+        '| `{at_least: "80%"}` | such a share of all completed |',
+        '| `{when: "children.failed < 3"}` | the expression does, over `children`, which has total, completed, failed, … |',
+    ]
+
+
+def _what_functions_get() -> str:
+    """What a function's parameters are given, as the module that gives it says."""
+    _, gets, *_ = cleandoc(binding.__doc__ or "").split("\n\n")
+    told = " ".join(gets.split()).replace("``", "`")
+    return f"A `function` step calls a Python function. {told} More in [how to write a function](../how-to/write-a-function.md)."
+
+
 def _value(field: Mapping[str, Any]) -> str:
     """What may stand there, in words."""
     if "enum" in field:
         return ", ".join(f"`{one}`" for one in field["enum"] if one is not None)
     if "$ref" in field:
         name = str(field["$ref"]).rsplit("/", 1)[-1]
-        return "a duration" if name == "duration" else f"see `{name}`" if name != "step" else "a step"
+        return {"duration": "a duration", "step": "a step", "steps": "a list of steps"}.get(name, f"see `{name}`")
     if "anyOf" in field:
         kinds = [_value(one) for one in field["anyOf"]]
-        return " or ".join(kind for kind in kinds if kind != "null")
+        return " or ".join(dict.fromkeys(kind for kind in kinds if kind != "null"))
     kinds = field.get("type", "anything")
     words = " or ".join(one for one in ([kinds] if isinstance(kinds, str) else kinds) if one != "null" or kinds == "null")
     if kinds == "array":
-        words = f"a list of {_value(field['items'])}" if "items" in field else "a list"
+        items = _value(field["items"]) if "items" in field else ""
+        words = f"a list of ({items})" if " or " in items else f"a list of {items}" if items else "a list"
     bounds = [f"{field[key]:,}" for key in ("minimum", "maximum") if key in field]
     return words.replace("object", "a mapping") + (f", {' to '.join(bounds)}" if bounds else "")
 
@@ -182,11 +212,20 @@ def _exported(name: str, thing: object) -> Iterator[str]:
     if not issubclass(owner, BaseException):
         yield from (f"```text\n{_signature(name, owner)}\n```", "")
     yield from (_doc(owner), "")
-    for member, value in vars(owner).items():
+    for member, value in _members(owner).items():
         if member.startswith("_") or not (inspect.isfunction(value) or isinstance(value, property)) or not value.__doc__:
             continue
         head = f"{name}.{member}" if isinstance(value, property) else _signature(f"{name}.{member}", value)
         yield from (f"- `{head}`", "", *(f"  {line}".rstrip() for line in _doc(value).splitlines()), "")
+
+
+def _members(owner: type[Any]) -> dict[str, Any]:
+    """Its own, then those of the builders that it is made of."""
+    found: dict[str, Any] = dict(vars(owner))
+    for base in owner.__mro__[1:]:
+        if base.__module__.endswith("_builder"):
+            found = {**vars(base), **found}
+    return found
 
 
 def _signature(name: str, thing: object) -> str:

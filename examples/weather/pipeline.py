@@ -164,6 +164,12 @@ def load_table(ctx: Context, *, combine: JsonObject, workdir: str, pace_ms: int 
     return {"database": str(path), "table": "monthly_weather", "rows": len(combine["months"])}
 
 
+def unload_table(*, database: str) -> JsonObject:
+    """Undo ``load_table``: the table is empty again. A repeat changes nothing. Gives how many rows were there."""
+    with closing(sqlite3.connect(database, timeout=10, isolation_level=None)) as connection:
+        return {"removed": connection.execute("DELETE FROM monthly_weather").rowcount}
+
+
 def write_report(*, database: str, defects_path: str, chart: str, workdir: str, pace_ms: int = 0) -> JsonObject:
     """Write ``report.md``: what was wrong with the data, the chart, the years, the months. Gives its path and the years."""
     with closing(sqlite3.connect(f"{Path(database).absolute().as_uri()}?mode=ro", uri=True)) as connection:

@@ -69,9 +69,9 @@ DOCUMENTS = {
     "test_b_24_itself": Bad(lambda: step("id: a, type: noop, depends_on: a"), Found("self_dependency", 2, 41)),
     "test_b_24_ring": Bad(ring, Found("cycle", 3, 36)),
     "test_b_25_fan_out": Bad(
-        lambda: step("id: a, type: map, config: {items: '{{ range(1000000000) }}'}"), Found("not_in_this_version", 2, 23)
+        lambda: step("id: a, type: map, config: {items: '{{ range(1000000000) }}'}"), Found("call_refused", 2, 48)
     ),
-    "test_b_26_itself": Bad(lambda: step("id: a, type: workflow, config: {workflow: a}"), Found("not_in_this_version", 2, 23)),
+    "test_b_26_itself": Bad(lambda: step("id: a, type: workflow, config: {workflow: a}"), Found("calls_itself", 2, 52)),
     "test_b_27_version": Bad(lambda: top("version: 1.0.0-../../"), Found("bad_version", 2, 10)),
     "test_b_28_tenant": Bad(lambda: top("tenant_id: other"), Found("unknown_key", 2, 1)),
     "test_b_28_status": Bad(lambda: step("id: a, type: noop, status: completed"), Found("unknown_key", 2, 29)),

@@ -62,6 +62,7 @@ def arguments(words: tuple[str, ...], *, execution: str = "@latest") -> list[str
     """Something for each argument that the command requires."""
     given = {
         "execution": execution,
+        "other": execution,
         "name": "approved",
         "file": "hello.yaml",
         "files": "hello.yaml",
@@ -71,7 +72,9 @@ def arguments(words: tuple[str, ...], *, execution: str = "@latest") -> list[str
         "code": "TE1204",
         "copy": "copy.db",
         "shell": "bash",
+        "step": "--from=/",
         "age": "--older-than=1h",
+        "values": "size=1",
     }
     return [given[one.name or ""] for one in LEAVES[words].params if isinstance(one, click.Argument) or one.required]
 
@@ -96,6 +99,7 @@ def test_the_tree_is_the_one_that_is_documented() -> None:
         "instance history",
         "instance tasks",
         "instance explain",
+        "instance diff",
         "instance watch",
         "instance events",
         "instance logs",
@@ -104,8 +108,13 @@ def test_the_tree_is_the_one_that_is_documented() -> None:
         "instance cancel",
         "instance terminate",
         "instance retry",
+        "instance set-variables",
+        "instance fork",
         "instance signal",
+        "task approve",
+        "task reject",
         "task retry",
+        "task skip",
         "task cancel",
         "explain",
         "doctor",
@@ -241,6 +250,8 @@ def test_developing_needs_a_file_that_is_there(ask: Ask) -> None:
         ("instance status ZZZZ", 3),
         ("instance list --db absent.db", 3),
         ("instance signal @latest", 2),
+        ("instance set-variables @latest", 2),
+        ("instance set-variables @latest nothing=1", 5),
         ("workflow check absent.yaml", 3),
         ("workflow show absent", 3),
         ("workflow export hello", 0),

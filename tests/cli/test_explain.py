@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from taskengine.app.skips import skipped_because
 from taskengine.cli.main import cli
 from taskengine.kernel.advance import fold
-from taskengine.kernel.plan import compile_plan
+from taskengine.kernel.compile import compile_plan
+from taskengine.kernel.skips import skipped_because
 from taskengine.model import event as ev
 from taskengine.model.value import Raw, TaskError
 from taskengine.model.workflow import Join, Step, Workflow
@@ -93,6 +93,23 @@ def test_the_database_that_was_named_is_part_of_every_command(te: Run, folder: F
     assert folder.run("run", "waiting.yaml", "--timeout", "0.1s", "--db", "my work.db").code == 124
     found = explained(te, "--db", "my work.db")
     assert all(command.endswith(" --db 'my work.db'") for command in found["next"])
+
+
+@pytest.mark.parametrize(
+    ("data", "meant"),
+    [
+        ("{by: Grace}", '\'{"by": "Grace"}\''),
+        ("Grace", "'\"Grace\"'"),
+        ("['a', 2]", "'[\"a\", 2]'"),
+        ("{a: [&x 1, *x]}", "'\"text\"'"),
+        ("{by: Grace", "'\"text\"'"),
+        ("2027-01-31", "'\"2027-01-31\"'"),
+    ],
+)
+def test_data_that_is_no_json_is_told_as_json(te: Run, data: str, meant: str) -> None:
+    refused = te("instance", "signal", "@latest", "approved", "--data", data)
+    assert refused.exit_code == 8
+    assert refused.stderr.endswith(f"stand in double quotes: --data {meant}\n")
 
 
 def test_a_signal_that_nobody_waits_for_is_kept_and_said_to_be(te: Run, folder: Folder) -> None:

@@ -137,6 +137,19 @@ def test_data_is_the_same_in_every_language(past: Folder, monkeypatch: pytest.Mo
     assert json.loads(refused.stderr)["error"]["message"] == "there is no execution ZZZZ"
 
 
+def test_statuses_are_chinese_where_people_read_them(past: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(past.path)
+    listed = te("instance", "list", "--lang", "zh").stdout
+    assert [word for word in ("✔ 已完成", "✖ 失败", "◌ 等待中 (无进程)") if word not in listed] == []
+    shown = te("instance", "status", "@failed", "--lang", "zh").stdout
+    assert "进度: 0/2 (0%)  1 失败, 1 已跳过" in shown
+    assert re.search(r"» report +已跳过", shown)
+    assert re.search(r"approval +等待中", te("instance", "explain", "@latest", "--lang", "zh").stdout)
+    refused = te("instance", "pause", "@failed", "--lang", "zh").stderr
+    assert "失败" in refused
+    assert "failed" not in refused
+
+
 def test_a_control_speaks_chinese(past: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(past.path)
     assert "进度: 0/2 (0%)" in te("instance", "status", "@latest", "--lang", "zh").stdout

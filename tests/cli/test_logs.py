@@ -44,7 +44,7 @@ def test_what_work_says_is_shown_in_order_with_who_said_it(talked: Folder) -> No
     assert "ValueError: no rows" in shown.stdout
     assert "load#2 warning" in shown.stdout
     assert "shell info    stdout: out\n" in shown.stdout
-    assert "shell info    stderr: err\n" in shown.stdout or "shell warning stderr: err\n" in shown.stdout
+    assert "shell warning stderr: err\n" in shown.stdout
 
 
 def test_lines_are_data_of_one_task_from_a_place_on(talked: Folder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import yaml
@@ -74,11 +75,21 @@ def test_a_list_is_newest_first_with_mark_and_word(ask: Ask) -> None:
     head, *lines = ask("instance", "list").stdout.splitlines()
     assert head.split() == ["ID", "WORKFLOW", "VERSION", "STATUS", "PROGRESS", "STARTED", "DURATION"]
     assert [re.split(r"\s{2,}", line)[1:5] for line in lines] == [
-        ["waiting", "1", "◌ waiting", "0/2"],
+        ["waiting", "1", "◌ waiting (no process)", "0/2"],
         ["failing", "1", "✖ failed", "0/2"],
         ["hello", "1", "✔ completed", "2/2"],
     ]
     assert all(re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line) for line in lines)
+
+
+def test_what_no_process_runs_is_told_apart_with_the_command_that_goes_on(ask: Ask) -> None:
+    waiting = names(ask)[0]
+    told = f"no process: nothing runs it or would take it up; to go on with the newest: task-engine run --resume {waiting}\n"
+    for words in (["list"], ["history", "waiting"]):
+        result = ask("instance", *words)
+        assert "◌ waiting (no process)" in result.stdout
+        assert result.stderr == told
+    assert ask("instance", "list", "-o", "json").stderr == ask("instance", "list", "--status", "failed").stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -104,7 +115,7 @@ def test_a_list_holds_what_was_asked_for(words: list[str], found: list[str], ask
 
 def test_a_list_that_is_cut_says_so(ask: Ask) -> None:
     result = ask("instance", "list", "--limit", "1")
-    assert result.stderr == "showing 1 of 3; --limit 0 for all\n"
+    assert result.stderr.splitlines()[-1] == "showing 1 of 3; --limit 0 for all"
     document = json.loads(ask("instance", "list", "--limit", "1", "-o", "json").stdout)
     assert (document["total"], document["has_more"], len(document["items"])) == (3, True, 1)
 
@@ -143,6 +154,15 @@ def test_a_status_is_a_header_the_progress_and_a_line_for_each_task(ask: Ask) ->
     assert lines[4].split() == ["TASK", "NAME", "STATUS", "ATTEMPT", "DURATION"]
     assert re.fullmatch(r"✔ greet\s+Say hello\s+completed\s+1\s+\S+s", lines[5])
     assert re.fullmatch(r"✔ rest\s+rest\s+completed\s+1", lines[6])
+
+
+def test_what_a_completed_execution_skipped_is_done(folder: Folder) -> None:
+    text = "name: short\nsteps:\n  - {id: a, type: noop}\n  - {id: b, type: noop, when: 'false'}\n"
+    (folder.path / "short.yaml").write_text(text, encoding="utf-8")
+    assert folder.run("run", "short.yaml").code == 0
+    assert "Progress: 2/2 (100%)  1 completed, 1 skipped" in folder.run("instance", "status", "@latest").stdout
+    assert "  2/2  " in folder.run("instance", "list").stdout
+    assert folder.status()["progress"]["completed"] == 1
 
 
 def test_a_failure_and_what_waits_are_explained_in_their_line(ask: Ask) -> None:
@@ -241,6 +261,13 @@ def test_a_document_that_can_be_run_is_valid(ask: Ask) -> None:
     result = ask("workflow", "check", "hello.yaml", "gated.yaml")
     assert result.exit_code == 0
     assert result.stdout == "✔ valid  hello.yaml: hello 1, 2 steps\n✔ valid  gated.yaml: gated, 3 steps\n"
+
+
+def test_a_document_with_warnings_is_not_simply_valid(ask: Ask, tmp_path: Path) -> None:
+    document = tmp_path / "w.yaml"
+    document.write_text("name: w\nsteps: [{id: a, type: function, config: {function: 'absent:f'}}]\n", encoding="utf-8")
+    result = ask("workflow", "check", str(document))
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, f"✔ valid, 1 warning  {document}: w, 1 step")
 
 
 def test_the_worst_of_several_documents_decides(ask: Ask, past: Folder) -> None:

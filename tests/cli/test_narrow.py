@@ -37,6 +37,18 @@ def test_events_show_all_their_data_at_any_width(past: Folder, width: int) -> No
 
 
 @pytest.mark.processes
+@pytest.mark.parametrize("width", [72, 80, 100, 200])
+def test_a_list_fits_and_its_ids_still_name_executions(past: Folder, width: int) -> None:
+    head, *lines = shown(past, "instance", "list", width=width)
+    lines = [line for line in lines if "/2 " in line]
+    assert max(cells(line) for line in [head, *lines]) <= width
+    assert len(lines) == 3
+    for line in lines:
+        assert past.run("instance", "status", line.split()[0]).code == 0
+    assert "(no process)" in lines[0]
+
+
+@pytest.mark.processes
 def test_an_explanation_is_wrapped_and_says_how_long(past: Folder) -> None:
     lines = shown(past, "instance", "explain", "@latest", width=60)
     told = [line for line in lines if not line.startswith(("next:", "waiting  ex_")) and "task-engine" not in line]

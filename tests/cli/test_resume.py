@@ -95,6 +95,40 @@ def test_a_second_ctrl_c_stops_at_once(folder: Folder) -> None:
     assert "No process runs it" in folder.run("instance", "status", "@latest").stdout
 
 
+STUBBORN = """
+import asyncio
+from pathlib import Path
+
+
+async def swallow(ctx):
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+
+
+async def block(ctx):
+    await asyncio.to_thread(Path("middle").read_text)
+"""
+
+
+@pytest.mark.parametrize("function", ["swallow", "block"])
+def test_a_function_that_cannot_be_stopped_does_not_keep_the_process(folder: Folder, function: str) -> None:
+    (folder.path / "stubborn.py").write_text(STUBBORN, encoding="utf-8")
+    document = f'name: stubborn\nsteps:\n  - {{id: a, type: function, config: {{function: "stubborn:{function}"}}}}\n'
+    (folder.path / "stubborn.yaml").write_text(document, encoding="utf-8")
+    running = folder.start("run", "stubborn.yaml", "--grace", "0s", "-o", "json")
+    running.until("step=a status=running")
+    running.interrupt()
+    ended = running.end()
+    assert (ended.code, ended.data["status"]) == (130, "running")
+    assert "go on: task-engine run stubborn.yaml --resume ex_" in ended.stderr
+    assert "work.left_behind" in ended.stderr
+    assert "Exception ignored" not in ended.stderr
+    assert folder.events()[-1]["type"] == "TaskAttemptLost"
+
+
 def test_a_new_run_leaves_what_is_unfinished_alone_and_says_so(folder: Folder) -> None:
     running = folder.start("run", "endless.yaml")
     running.until("step=forever status=running")
@@ -140,6 +174,21 @@ def test_an_execution_is_resumed_with_its_own_document_only(folder: Folder) -> N
     assert 'one of "endless"' in ended.stderr
 
 
+def test_a_document_that_has_changed_is_said_and_not_taken(folder: Folder) -> None:
+    folder.run("run", "waiting.yaml", "--timeout", "50ms")
+    document = folder.path / "waiting.yaml"
+    again = folder.run("run", "waiting.yaml", "--resume", "--timeout", "50ms")
+    assert "has changed" not in again.stderr
+    document.write_text(document.read_text().replace("deadline: 1h", "deadline: 2h"), encoding="utf-8")
+    unkept = folder.run("run", "waiting.yaml", "--resume", "--timeout", "50ms")
+    assert "warning: waiting.yaml has changed (a version that is not kept yet): ex_" in unkept.stderr
+    assert "goes on with version 1, which it began with" in unkept.stderr
+    assert "task-engine run waiting.yaml" in unkept.stderr
+    assert folder.run("workflow", "upload", "waiting.yaml").code == 0
+    kept = folder.run("run", "waiting.yaml", "--resume", "--timeout", "50ms")
+    assert "waiting.yaml has changed (version 2): ex_" in kept.stderr
+
+
 def test_a_folder_that_was_moved_is_still_the_place_of_its_functions(
     folder: Folder, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -173,6 +222,8 @@ def test_a_failed_execution_is_tried_again_as_its_hint_says(folder: Folder) -> N
 def test_a_running_execution_is_paused_and_resumed_from_another_process(folder: Folder) -> None:
     running = folder.start("run", "gated.yaml")
     running.until(AT_THE_GATE)
+    assert "running  " in folder.run("instance", "list").stdout
+    assert re.search(r"middle +running +attempt 1 is running", folder.run("instance", "explain", "@latest").stdout)
     paused = folder.run("instance", "pause", "@latest", "--by", "grace", "--reason", "lunch")
     assert paused.code == 0
     assert paused.stdout.endswith(" paused\n")
@@ -181,9 +232,11 @@ def test_a_running_execution_is_paused_and_resumed_from_another_process(folder: 
     running.until("step=middle status=completed")
     assert folder.status()["status"] == "paused"
     assert folder.run("instance", "pause", "@latest").code == 5
+    assert re.search(r", for \S+, \S+s of it paused\n", folder.run("instance", "status", "@latest").stdout)
     assert folder.run("instance", "resume", "@latest").code == 0
     assert running.end().code == 0
     assert folder.marks == ["before 1", "middle 1", "after 1"]
+    assert re.search(r", took \S+, \S+s of it paused\n", folder.run("instance", "status", "@latest").stdout)
 
 
 @pytest.mark.parametrize("verb", ["cancel", "terminate"])
@@ -225,7 +278,13 @@ def test_an_execution_whose_process_died_still_takes_commands(folder: Folder) ->
     running = folder.start("run", "gated.yaml")
     running.until(AT_THE_GATE)
     running.kill()
+    assert "running (no process)" in folder.run("instance", "list").stdout
+    told = folder.run("instance", "explain", "@latest").stdout
+    assert "tasks: 1 lost with the process, 1 waiting for others" in told
+    assert re.search(r"middle +running +attempt 1 was lost with its process", told)
+    assert "attempt 1 was lost with its process" in folder.run("instance", "status", "@latest", "--task", "middle").stdout
     assert folder.run("instance", "pause", "@latest").code == 0
+    assert "paused  " in folder.run("instance", "list").stdout
     assert folder.status()["status"] == "paused"
     resumed = folder.run("instance", "resume", "@latest")
     assert resumed.code == 0

@@ -189,3 +189,11 @@ def test_a_database_of_another_program_is_left_alone(folder: Folder) -> None:
     assert ended.code == 6
     assert "database of another program" in ended.stderr
     assert Path(path).read_bytes() == before
+
+
+def test_the_line_of_the_end_names_the_outcome_of_a_timeout(folder: Folder) -> None:
+    text = "name: late\nlimits: {timeout: 50ms}\nsteps: [{id: forever, type: function, config: {function: 'steps:forever'}}]\n"
+    (folder.path / "late.yaml").write_text(text, encoding="utf-8")
+    ended = folder.run("run", "late.yaml")
+    assert ended.code == 10
+    assert re.search(r" execution=ex_\w+ status=failed outcome=timed_out dur=", ended.stderr)

@@ -125,9 +125,10 @@ def test_only_what_has_ended_long_enough_ago_is_forgotten(te: Run) -> None:
     assert json.loads(te("db", "prune", "--older-than", "1h", "-o", "json").stdout) == {"executions": 0, "is_dry_run": False}
     assert te("db", "prune", "--older-than", "1ms", "--dry-run").stdout == "2 executions would be forgotten\n"
     assert len(te("instance", "list", "-o", "name").stdout.split()) == 3
-    assert te("db", "prune", "--older-than", "1ms").stdout == "2 executions were forgotten\n"
+    assert te("db", "prune", "--older-than", "1ms").stdout == "forgotten: 2 executions\n"
     (left,) = te("instance", "list", "-o", "name").stdout.split()
     assert te("instance", "status", left).exit_code == 0
+    assert te("db", "check").stdout.endswith("; every history holds: 1 execution, 3 events\n")
     assert te("db", "check").exit_code == 0
     assert te("db", "prune", "--older-than", "soon").exit_code == 2
 

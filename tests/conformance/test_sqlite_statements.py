@@ -11,7 +11,7 @@ import pytest
 from taskengine.adapters.sqlite import statements as sql
 from taskengine.adapters.sqlite.statements import MultiRow
 from taskengine.ports.store import InboxAnswer, Summary, TaskRow, Verdict
-from taskengine.testing.conformance.samples import NewStore, append, birth, follow, mark, opened, summary, task_row
+from taskengine.testing.conformance.samples import NewStore, append, birth, follow, mark, opened, outgoing, summary, task_row
 from tests.conformance.seams import Seam, inline
 
 # Table and index that each hot statement must go by.
@@ -103,6 +103,7 @@ async def test_the_number_of_statements_does_not_grow_with_the_batch(tmp_path: P
             tasks=[task_row(f"ex_{number:03}", number)],
             marks=[mark(f"key {number}")],
             snapshot=b"{}",
+            messages=[outgoing("ex_other", b"go")],
         )
         for number in range(count)
     ]

@@ -46,6 +46,7 @@ DOCUMENTS: Final[dict[str, tuple[Callable[[], str | bytes], str]]] = {
     "indentation": (lambda: "".join(" " * level + "a:\n" for level in range(1_300)), "too_deep"),
     "valid JSON": (lambda: _filled("[", 500_000) + _filled("]", 500_000), "too_deep"),
     "JSON objects": (lambda: _filled('{"a":', 500_000) + "1" + _filled("}", 100_000), "too_deep"),
+    "containers in each other": (lambda: "name: a\nsteps: [" + _filled("{id: a, type: map, steps: [", 600_000), "too_deep"),
     # many
     "keys": (lambda: "".join(f"k{number}: 1\n" for number in range(80_000)), "too_many_items"),
     "keys of JSON": (lambda: "{" + ",".join(f'"{number}":1' for number in range(80_000)) + "}", "too_many_items"),
@@ -95,6 +96,21 @@ LARGE: Final[dict[str, tuple[Callable[[int], str], str]]] = {
     "reads of what comes later": (
         lambda count: _steps(count, "- {{id: a{i}, type: noop, when: steps.a{next}.output}}"),
         "not_surely_before",
+    ),
+    "reads of what is inside of others": (
+        lambda count: _steps(
+            count // 2,
+            "- {{id: a{i}, type: map, config: {{items: [1]}}, steps: [{{id: b{i}, type: noop, when: steps.b{next}.output}}]}}",
+        ),
+        "inner_step",
+    ),
+    "ids of those around": (
+        lambda count: _steps(count // 2, "- {{id: a{i}, type: map, config: {{items: [1]}}, steps: [{{id: a{next}, type: noop}}]}}"),
+        "id_used_around",
+    ),
+    "variables that later steps set": (
+        lambda count: _steps(count, "- {{id: a{i}, type: set, config: {{v{i}: '{{{{ variables.v{next} }}}}'}}}}"),
+        "variable_may_be_unset",
     ),
     "unknown variables": (lambda count: _steps(count, "- {{id: a{i}, type: noop, when: variables.v{i}}}"), "unknown_variable"),
 }

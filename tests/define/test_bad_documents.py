@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from taskengine.define import BY_NAME, CODES, load_text
+from tests.define.bad_blocks import BLOCKS, HINTS
 from tests.define.bad_documents import CASES as OTHERS
 from tests.define.bad_documents import Case, Expected
 from tests.define.bad_schemas import SCHEMAS
 
-CASES = (*OTHERS, *SCHEMAS)
+CASES = (*OTHERS, *SCHEMAS, *BLOCKS)
 
 # Findings whose document is a file, a size or bytes, or that only a program can cause; their own tests are named beside them.
 ELSEWHERE = {
@@ -19,6 +20,8 @@ ELSEWHERE = {
     "too_many_findings": "test_findings.py",
     "not_json": "test_check.py",
     "function_not_found": "test_lookup.py",
+    "unknown_parameter": "test_lookup.py",
+    "missing_parameter": "test_lookup.py",
 }
 
 
@@ -27,6 +30,11 @@ def test_a_wrong_document_gives_exactly_the_findings_it_must(case: Case) -> None
     checked = load_text(case.text, file="bad.yaml")
     found = tuple(Expected(finding.name, finding.line, finding.column) for finding in checked.findings)
     assert found == case.expected
+
+
+@pytest.mark.parametrize("case", BLOCKS, ids=[case.title for case in BLOCKS])
+def test_the_first_finding_about_blocks_says_what_to_do(case: Case) -> None:
+    assert load_text(case.text, file="bad.yaml").findings[0].hint == HINTS[case.title]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.title for case in CASES])

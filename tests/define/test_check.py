@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskengine.define import Finding, check, load_text, to_document
+from taskengine.define.given import Doubts
 from taskengine.define.graph import Graph
-from taskengine.define.shape import Doubts
 from taskengine.errors import DefinitionError
+from taskengine.kernel.compile import compile_plan
 from taskengine.kernel.join import OK, SKIPPED, UNHAPPY, Verdict, verdict
-from taskengine.kernel.plan import compile_plan
 from taskengine.model.workflow import Join, Limits, OnError, RetryPolicy, Step, Workflow
 from tests.define.workflows import workflows
 
@@ -41,6 +41,23 @@ def test_findings_of_a_program_have_a_path_and_no_line() -> None:
     assert (finding.code, finding.name, finding.severity) == ("TE1204", "unknown_dependency", "error")
     assert (finding.path, finding.file, finding.line, finding.column) == ("steps[0].depends_on[0]", "", 0, 0)
     assert finding.message == 'step "a" depends on "b", which does not exist'
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "said"),
+    [
+        (Step, "timeout", "Step has no attribute 'timeout', did you mean 'timeout_ms'? It is a number of milliseconds."),
+        (RetryPolicy, "max_interval", "RetryPolicy has no attribute 'max_interval', did you mean 'max_interval_ms'? "),
+        (Step, "idempotent", "Step has no attribute 'idempotent', did you mean 'is_idempotent'?"),
+        (Step, "depend_on", "Step has no attribute 'depend_on', did you mean 'depends_on'?"),
+        (Limits, "shoes", "Limits has no attribute 'shoes'; it has timeout_ms, max_concurrency, priority"),
+    ],
+    ids=lambda one: one if isinstance(one, str) and " " not in one else "",
+)
+def test_an_attribute_that_there_is_not_is_answered_with_the_one_that_was_meant(kind: Any, word: str, said: str) -> None:
+    with pytest.raises(TypeError) as raised:
+        kind(**{"id": "a", "type": "noop", word: 1} if kind is Step else {word: 1})
+    assert str(raised.value).startswith(said)
 
 
 @pytest.mark.parametrize(

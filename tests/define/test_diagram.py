@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskengine import Join, Step, TaskBuilder, Workflow, WorkflowBuilder
-from taskengine.define import load_file
+from taskengine.define import load_file, load_text
 from taskengine.define.diagram import diagram_of
 from taskengine.define.diagram_layout import arranged
+from taskengine.define.rules import MAX_NESTING
+from taskengine.model.workflow import Block
 from tests.define import declaring
-from tests.define.workflows import workflows
+from tests.define.workflows import plain_workflows
 
 WEATHER = Path(__file__).parents[2] / "examples" / "weather" / "weather.yaml"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -70,6 +72,114 @@ def test_a_diamond_in_mermaid() -> None:
         "  n0 -.-> n2\n"
         "  n1 -.-> n2\n"
     )
+
+
+BLOCKS = """
+name: blocks
+steps:
+  - id: each
+    type: map
+    config: {items: "{{ input.files }}"}
+    success: any
+    steps: [{id: load, type: noop}, {id: keep, type: noop, depends_on: [load]}]
+  - id: check
+    type: condition
+    depends_on: [each]
+    cases: [{when: "input.x > 1", name: big, steps: [{id: a, type: noop}]}]
+    else: [{id: b, type: set, config: {n: 1}}]
+"""
+
+
+def blocks() -> Workflow:
+    return load_text(BLOCKS, file="blocks.yaml").require()
+
+
+def test_blocks_are_drawn_inside_of_their_step_as_text() -> None:
+    assert blocks().to_ascii() == (
+        "blocks - 6 steps\n"
+        "\n"
+        "    +-----------------------+\n"
+        "    |         each          |\n"
+        "    | map over input.files  |\n"
+        "    |      success any      |\n"
+        "    |                       |\n"
+        "    |       +-------+       |\n"
+        "    |       | load  |       |\n"
+        "    |       | noop  |       |\n"
+        "    |       +-------+       |\n"
+        "    |           |           |\n"
+        "    |           v           |\n"
+        "    |       +-------+       |\n"
+        "    |       | keep  |       |\n"
+        "    |       | noop  |       |\n"
+        "    |       +-------+       |\n"
+        "    +-----------------------+\n"
+        "                |\n"
+        "                v\n"
+        "+-------------------------------+\n"
+        "|             check             |\n"
+        "|           condition           |\n"
+        "|                               |\n"
+        "| big: input.x > 1     else     |\n"
+        "| +-------+          +-------+  |\n"
+        "| |   a   |          |   b   |  |\n"
+        "| | noop  |          | set n |  |\n"
+        "| +-------+          +-------+  |\n"
+        "+-------------------------------+\n"
+    )
+
+
+def test_blocks_are_subgraphs_in_mermaid() -> None:
+    assert blocks().to_mermaid() == (
+        "flowchart TD\n"
+        '  subgraph n0["each<br/><small>map over input.files</small><br/><small>success any</small>"]\n'
+        '    n0_0_0(("load<br/><small>noop</small>"))\n'
+        '    n0_0_1(("keep<br/><small>noop</small>"))\n'
+        "    n0_0_0 --> n0_0_1\n"
+        "  end\n"
+        '  subgraph n1["check<br/><small>condition</small>"]\n'
+        '    subgraph n1_0["big: input.x #62; 1"]\n'
+        '      n1_0_0(("a<br/><small>noop</small>"))\n'
+        "    end\n"
+        '    subgraph n1_1["else"]\n'
+        '      n1_1_0["b<br/><small>set n</small>"]\n'
+        "    end\n"
+        "  end\n"
+        "  n0 --> n1\n"
+    )
+
+
+def test_blocks_lie_inside_of_their_step_in_a_picture() -> None:
+    found: dict[str, tuple[float, float, float, float]] = {}
+
+    def walk(element: ET.Element, x: float, y: float) -> None:
+        moved = re.match(r"translate\(([-\d.]+) ([-\d.]+)\)", element.get("transform", ""))
+        x, y = (x + float(moved[1]), y + float(moved[2])) if moved else (x, y)
+        box, label = element.find(f"{SVG}rect"), element.find(f"{SVG}text[@class='l']")
+        if box is not None and label is not None:
+            left, top = x + float(box.get("x", "")), y + float(box.get("y", ""))
+            found[label.text or ""] = (left, top, left + float(box.get("width", "")), top + float(box.get("height", "")))
+        for child in element:
+            walk(child, x, y)
+
+    svg = blocks().to_svg()
+    walk(ET.fromstring(svg), 0.0, 0.0)
+    for inner, outer in (("load", "each"), ("keep", "each"), ("a", "check"), ("b", "check")):
+        left, top, right, bottom = found[inner]
+        assert found[outer][0] < left < right < found[outer][2], inner
+        assert found[outer][1] < top < bottom < found[outer][3], inner
+    assert {"big: input.x > 1", "else", "map over input.files", "success any"} <= set(texts(svg))
+
+
+def test_blocks_in_blocks_are_drawn_to_the_limit_and_counted_together() -> None:
+    inner = (noop("last"),)
+    for depth in range(30):
+        inner = (Step(id=f"p{depth}", type="parallel", blocks=(Block(steps=inner),)),)
+    deep = graph(*inner)
+    assert deep.to_ascii().count("parallel") == MAX_NESTING + 1
+    wide = graph(*(Step(id=f"w{n}", type="map", blocks=(Block(steps=(noop("x"), noop("y"))),)) for n in range(700)))
+    assert [block.remark for box in diagram_of(wide).boxes for block in box.blocks][-1] == "… and 2 steps more"
+    assert len(texts(wide.to_svg())) < 3_000
 
 
 def test_the_weather_pipeline_shows_every_step_and_every_arrow() -> None:
@@ -141,7 +251,7 @@ def test_an_arrow_over_layers_goes_around_the_boxes_between() -> None:
         assert abs(layout.centres[bend] - layout.centres[box]) >= 9.0
 
 
-@given(workflow=workflows())
+@given(workflow=plain_workflows())
 @settings(max_examples=50)
 def test_every_workflow_can_be_drawn(workflow: Workflow) -> None:
     ET.fromstring(workflow.to_svg())

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from taskengine.define import check, load_text, to_document
 from taskengine.define.finding import Problems
 from taskengine.define.json_schema import schema_text, workflow_schema
-from taskengine.define.language import DEFAULTS, LIMITS, RETRY, STEP, WORKFLOW
+from taskengine.define.language import BRANCH, CASE, DEFAULTS, ELSE, LIMITS, RETRY, STEP, WORKFLOW
 from taskengine.define.meanings import MEANINGS
 from taskengine.define.tree import plain
 from taskengine.define.yaml_reader import read_yaml
@@ -67,6 +67,7 @@ def test_the_published_file_is_up_to_date() -> None:
 
 def test_every_key_of_the_language_is_described_and_no_other() -> None:
     tables = {"workflow": WORKFLOW, "step": STEP, "limits": LIMITS, "defaults": DEFAULTS, "retry": RETRY}
+    tables |= {"case": CASE, "else": ELSE, "branch": BRANCH}
     assert set(MEANINGS) == {(name, key) for name, table in tables.items() for key in table.fields}
 
 
@@ -99,6 +100,14 @@ def test_faults_of_shape_are_refused_by_the_schema_too(case: Any) -> None:
     assert not VALIDATOR.is_valid(data)
 
 
+LEAF = {"id": "x", "type": "noop"}
+
+
+def one(kind: str, **said: Any) -> dict[str, Any]:
+    """A document of one step."""
+    return {"name": "a", "steps": [{"id": "a", "type": kind, **said}]}
+
+
 BAD: dict[str, dict[str, Any]] = {
     "an unknown key": {**SMALL, "colour": "red"},
     "a key of a later version": {**SMALL, "triggers": []},
@@ -121,6 +130,28 @@ BAD: dict[str, dict[str, Any]] = {
     "a duration of nothing": {**SMALL, "limits": {"timeout": 0}},
     "an unknown join": {"name": "a", "steps": [{"id": "a", "type": "noop", "join": "all"}]},
     "yes for true": {"name": "a", "steps": [{"id": "a", "type": "noop", "idempotent": "yes"}]},
+    "a map without steps": one("map", config={"items": [1]}),
+    "a map without items": one("map", steps=[LEAF]),
+    "a map of a text": one("map", config={"items": "abc"}, steps=[LEAF]),
+    "no cases": one("condition"),
+    "an empty list of cases": one("condition", cases=[]),
+    "a case without a condition": one("condition", cases=[{"steps": [LEAF]}]),
+    "a case without steps": one("condition", cases=[{"when": "true", "steps": []}]),
+    "branches on a map": one("map", config={"items": [1]}, steps=[LEAF], branches={"x": [LEAF]}),
+    "steps on a noop": one("noop", steps=[LEAF]),
+    "no branches": one("parallel", branches={}),
+    "a branch without steps": one("parallel", branches=[{"name": "x"}]),
+    "an unknown type inside": one("parallel", branches={"x": [{"id": "b", "type": "teleport"}]}),
+    "a rule of nothing": one("parallel", branches={"x": [LEAF]}, success="some"),
+    "a compensation with an id": one("noop", compensate={"id": "b", "type": "noop"}),
+    "a compensation with steps in it": one("noop", compensate={"type": "map", "config": {"items": [1]}}),
+    "a loop that never says how": one("loop", config={"max_iterations": 5}, steps=[LEAF]),
+    "nothing to set": one("set", config={}),
+    "an unknown operation": one("aggregate", config={"items": [], "operation": "median"}),
+    "a failure without a word": one("fail", config={"type": "Gone"}),
+    "a call of nobody": one("workflow"),
+    "an approval in no time": one("approval", config={"deadline": "soon"}),
+    "an end that is none": {**SMALL, "on_failure": "ignore"},
     "a retry of the wrong kind": {**SMALL, "defaults": {"retry": 3}},
 }
 
@@ -143,6 +174,18 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "a null in a config": {"name": "a", "steps": [{"id": "a", "type": "noop", "config": {"x": None}}]},
     "no config at all": {"name": "a", "steps": [{"id": "a", "type": "noop", "config": None}]},
+    "a map of a template": one("map", config={"items": "{{ input.x }}", "max_concurrency": "{{ input.n }}"}, steps=[LEAF]),
+    "branches by name, one with an output": one("parallel", branches={"x": [LEAF], "y": {"steps": [LEAF], "output": 1}}),
+    "branches in a list": one("parallel", branches=[[LEAF], {"steps": [LEAF]}], success={"at_least": "50%", "when": None}),
+    "an else that is a list": one("condition", cases=[{"when": True, "steps": [LEAF]}], **{"else": [LEAF], "branches": None}),
+    "an else with an output": one(
+        "condition", cases=[{"when": "true", "steps": [LEAF]}], **{"else": {"steps": [LEAF], "output": 1}}
+    ),
+    "a loop until": one("loop", config={"until": "index > 3", "while": None, "max_iterations": 5}, steps=[LEAF], output=1),
+    "a compensation": one("noop", compensate={"type": "http", "config": {"url": "https://example.org"}, "retry": None}),
+    "variables of any kind": one("set", config={"a": None, "b": [1], "c": "{{ input.x }}"}),
+    "an approval": one("approval", config={"approvers": "ann", "deadline": "{{ input.x }}", "form": {}, "escalation": None}),
+    "what the whole says": {**SMALL, "success": "any", "on_failure": "compensate", "business_key": "x", "is_template": True},
     "a wait of a template": {"name": "a", "steps": [{"id": "a", "type": "wait", "config": {"duration": "{{ input.pause }}"}}]},
     "a wait of seconds": {"name": "a", "steps": [{"id": "a", "type": "wait", "config": {"duration": 1.5}}]},
 }

@@ -104,6 +104,81 @@ def test_functions_are_looked_for_only_when_that_is_asked_for(folder: Path) -> N
     assert load_file(folder / "w.yaml").findings == ()
 
 
+TAKERS = """
+from taskengine import task, TaskContext
+from functools import cache
+
+def greet(name, *, times=1): ...
+def greet_all(names, **more): ...
+async def nothing(): ...
+def with_context(ctx, it): ...
+def with_typed_context(here: "taskengine.TaskContext", it): ...
+@task(retry=3)
+def tasked(name): ...
+@cache
+def changed(name): ...
+def twice(name): ...
+twice = changed
+"""
+
+
+def taken(folder: Path, function: str, given: str) -> list[Finding]:
+    (folder / "takers.py").write_text(TAKERS)
+    file = folder / "w.yaml"
+    file.write_text(
+        "name: w\nsteps:\n  - {id: it, type: noop}\n"
+        f"  - {{id: a, type: function, depends_on: [it], config: {{function: 'takers:{function}'{given}}}}}\n"
+    )
+    return list(load(file, finds_functions=True).findings)
+
+
+@pytest.mark.parametrize(
+    ("function", "given"),
+    [
+        ("greet", ", params: {name: Ada}"),
+        ("greet", ", params: {name: Ada, times: 2}"),
+        ("greet", "}, input_mapping: {name: '{{ input.x }}'"),
+        ("greet_all", ", params: {names: [], other: 1}"),
+        ("nothing", ""),
+        ("with_context", ""),
+        ("with_typed_context", ""),
+        ("tasked", ", params: {name: Ada}"),
+        ("changed", ", params: {other: 1}"),
+        ("twice", ", params: {other: 1}"),
+    ],
+)
+def test_parameters_that_fit_or_may_fit_are_not_doubted(folder: Path, function: str, given: str) -> None:
+    assert taken(folder, function, given) == []
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "found"),
+    [
+        (
+            "greet",
+            ", params: {nmae: Ada, times: 2}",
+            [
+                ("TE1407", 'the function "takers:greet" has 1 parameter that nothing gives: name', "add params: {name: …}"),
+                ("TE1406", 'the function "takers:greet" takes no parameter "nmae"', 'did you mean "name"?'),
+            ],
+        ),
+        ("greet", ", params: {name: Ada, colour: red}", [("TE1406", 'no parameter "colour"', "it takes name, times")]),
+        ("nothing", "}, input_mapping: {x: 1", [("TE1406", 'no parameter "x"', "it takes no parameters")]),
+        ("greet_all", "", [("TE1407", "nothing gives: names", "name the parameter after a dependency")]),
+        ("tasked", "", [("TE1407", "nothing gives: name", "")]),
+    ],
+)
+def test_parameters_that_do_not_fit_are_warned_of(
+    folder: Path, function: str, given: str, found: list[tuple[str, str, str]]
+) -> None:
+    warned = taken(folder, function, given)
+    assert [one.code for one in warned] == [code for code, _, _ in found]
+    for one, (_, message, hint) in zip(warned, found, strict=True):
+        assert (one.severity, one.line) == ("warning", 4)
+        assert message in one.message
+        assert hint in one.hint
+
+
 OPTIONAL = """
 name: w
 input: {{type: object, properties: {{flag: {{type: boolean}}, n: {{type: integer}}}}, required: [n]}}
@@ -129,3 +204,21 @@ def test_a_condition_that_reads_an_optional_input_is_warned_of(when: str) -> Non
 )
 def test_a_condition_that_takes_care_or_reads_what_is_required_is_not(when: str) -> None:
     assert load_text(OPTIONAL.format(when=when), file="w.yaml").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("container", "missing"),
+    [
+        ("type: map, config: {items: [1]}", []),
+        ("type: loop, config: {items: [1]}", []),
+        ('type: loop, config: {until: "true", max_iterations: 2}', ["item"]),
+        ("type: parallel", ["item, index"]),
+    ],
+)
+def test_a_map_or_a_loop_gives_item_and_index(folder: Path, container: str, missing: list[str]) -> None:
+    (folder / "takers.py").write_text("def load(item, index): ...\n")
+    steps = "[{id: load, type: function, config: {function: 'takers:load'}}]"
+    inside = f"branches: {{one: {steps}}}" if "parallel" in container else f"steps: {steps}"
+    (folder / "w.yaml").write_text(f"name: w\nsteps:\n  - {{id: each, {container}, {inside}}}\n")
+    warned = [one for one in load(folder / "w.yaml", finds_functions=True).findings if one.code == "TE1407"]
+    assert [one.message.rpartition("gives: ")[2] for one in warned] == missing

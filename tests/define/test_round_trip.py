@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from taskengine import RetryPolicy, Step, TaskBuilder, Workflow, WorkflowBuilder
 from taskengine.define import check, from_document, load_text, to_document
+from taskengine.define.blocks import every_step
 from taskengine.define.declared import Declared
 from taskengine.define.yaml_writer import to_yaml
 from taskengine.errors import DefinitionError
 from tests.define import declaring
-from tests.define.workflows import MODEL, drawn_by, json_values, structs, workflows
+from tests.define.workflows import MODEL, drawn_by, json_values, plain_workflows, structs, workflows
 
 FIELDS = [(kind, field.name) for kind in MODEL for field in msgspec.structs.fields(kind)]
 
@@ -27,8 +28,11 @@ def sound(workflow: Workflow) -> Workflow:
 
 
 def parts_of(workflow: Workflow, kind: type[msgspec.Struct]) -> Iterable[msgspec.Struct]:
-    every = [workflow, workflow.limits, *workflow.steps, *(step.retry for step in workflow.steps)]
-    return [one for one in every if type(one) is kind]
+    every: list[msgspec.Struct] = [workflow, workflow.limits]
+    steps = [step for _, step in every_step(workflow)]
+    blocks = [block for step in steps for block in step.blocks]
+    rules = [one.success for one in (workflow, *steps) if one.success is not None]
+    return [one for one in [*every, *steps, *(step.retry for step in steps), *blocks, *rules] if type(one) is kind]
 
 
 def default_of(kind: type[msgspec.Struct], name: str) -> Any:
@@ -160,7 +164,7 @@ def task_of(step: Step) -> TaskBuilder:
     return task
 
 
-@given(workflow=workflows().map(sound))
+@given(workflow=plain_workflows().map(sound))
 @settings(suppress_health_check=[HealthCheck.too_slow])
 def test_builders_say_everything_that_a_document_can(workflow: Workflow) -> None:
     names = [step.name or step.id for step in workflow.steps]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from taskengine.define.http import KEYS
+from taskengine.define.keys import HTTP
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "call-an-api.md"
 _BLOCK = re.compile(r"(?:`(?P<file>[\w./-]+)`:\n\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
@@ -78,7 +78,7 @@ def test_the_programs_print_what_the_page_shows(blocks: list[tuple[str, str, str
 
 def test_every_key_and_every_failure_is_on_the_page() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert [key for key in KEYS if f"`{key}`" not in text] == []
+    assert [key for key in HTTP if f"`{key}`" not in text] == []
     raised = "".join(
         path.read_text(encoding="utf-8") for path in Path(sys.modules["taskengine"].__path__[0]).glob("adapters/http/*.py")
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from taskengine.define.script import KEYS
+from taskengine.define.keys import SCRIPT
 from taskengine.model.script import LIMITS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "run-a-script.md"
@@ -31,4 +31,4 @@ def test_the_page_runs(tmp_path: Path) -> None:
 def test_the_page_names_every_limit() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert [name for name in LIMITS if f"`{name}`" not in page] == []
-    assert [key for key in KEYS if key not in page] == []
+    assert [key for key in SCRIPT if key not in page] == []

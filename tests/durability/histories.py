@@ -12,8 +12,9 @@ from typing import Final
 import msgspec
 
 from taskengine.kernel.advance import fold
+from taskengine.kernel.compile import compile_plan
 from taskengine.kernel.invariant import broken
-from taskengine.kernel.plan import Plan, compile_plan
+from taskengine.kernel.plan import Plan
 from taskengine.kernel.state import Execution
 from taskengine.model import event as ev
 from taskengine.model.codec import decode_event

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.processes
 _PROGRAM = "tests.durability.kill"
 _CYCLES = amount(test=300, nightly=10_000)
 _AT_RANDOM_TIMES = _CYCLES // 5
-_MORE = 5  # times that a kind of statement is tried again that did not come
+_MORE = 8  # times that a kind of statement is tried again that did not come
 _LIMIT_S = amount(test=110, nightly=7_200)
 
 

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from taskengine import Engine, NodeSettings, Step, Workflow
 from taskengine.adapters.lanes import InlineLane, ThreadLane
 from taskengine.adapters.sqlite import SqliteStore
-from taskengine.kernel.plan import compile_plan
+from taskengine.kernel.compile import compile_plan
 from taskengine.kernel.state import Execution
+from taskengine.model.effect import StartChild
 from taskengine.runtime.catalog import PlanCatalog
 from taskengine.runtime.environment import Environment
 from taskengine.runtime.inbox import InboxService
@@ -123,13 +125,19 @@ async def test_what_was_sent_is_applied_even_when_its_sender_is_gone(tmp_path: P
         assert (await heir.wait_for_instance(execution_id, timeout=10)).output == "yes"
 
 
+async def _no_child(start: StartChild) -> NoReturn:
+    raise AssertionError(f"nobody starts {start}")
+
+
 async def test_a_stop_ends_although_the_node_is_told_to_look_at_the_same_moment(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "work.db", lanes=InlineLane)
     await store.open()
     node = Node(store, Environment(InlineLane), executors={}, settings=NodeSettings())
     residency = Residency(node, PlanCatalog(store, {}))
     inbox = InboxService(node, residency)
-    services = Services(node, residency, operations=Operations(node, residency, forward=inbox.forward), inbox=inbox)
+    services = Services(
+        node, residency, operations=Operations(node, residency, forward=inbox.forward, take_in=_no_child), inbox=inbox
+    )
     await services.start()
     for _ in range(20):  # without threads that is enough for it to have looked and to wait
         await asyncio.sleep(0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from taskengine.errors import ExpressionError
-from taskengine.expr.compiler import Program
 from taskengine.expr.interpreter import evaluate
+from taskengine.expr.program import Program
 from tests.expr.values import refusal
 
 # source, error, a part of the hint, offset of the place

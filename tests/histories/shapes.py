@@ -17,6 +17,7 @@ from taskengine import OnError, Step, Workflow
 from taskengine.model.workflow import Limits
 from taskengine.testing import History, record, virtual_engine
 from tests.kernel.graphs import workflow as random_workflow
+from tests.kernel.nested_play import play_fork, play_nested, step_of
 from tests.kernel.play import play
 from tests.kernel.seen import Seen
 from tests.testing.workflows import FUNCTIONS, ORDER, PATIENT, call, flow, wait
@@ -24,6 +25,8 @@ from tests.testing.workflows import FUNCTIONS, ORDER, PATIENT, call, flow, wait
 FOLDER = Path(__file__).parent
 WEATHER = FOLDER.parents[1] / "examples" / "weather"
 RANDOM_SEEDS = (3, 7, 11, 19, 23, 42, 116, 134)
+NESTED_SEEDS = (5, 19, 23, 48, 97, 101, 115, 221, 232, 248, 290, 302)
+FORK_SEEDS = (203, 311, 402)
 LONGEST = 400  # events
 
 
@@ -84,6 +87,38 @@ def mapped() -> History:
         ).history
 
 
+def decisions() -> History:
+    """Escalated, rejected, asked again and approved; a failed step and one that waits are skipped."""
+    ask = {"approvers": ["ann"], "deadline": "3d", "escalation": {"after": "1d", "to": ["bob"]}, "form": {"required": ["n"]}}
+    steps = (
+        Step(id="ok", type="approval", config=ask),
+        call("broken", "double", "ok", params={"x": 1}, retry=PATIENT),
+        wait("never", "broken", signal="never"),
+        call("last", "double", "never", params={"x": 2}),
+    )
+    with virtual_engine(functions=FUNCTIONS) as engine:
+        engine.step("broken").raises(ValueError("no"))
+        execution = engine.execute_workflow(flow(*steps, name="decisions"))
+        engine.clock.advance(days=2)
+        execution.reject("/ok/", by="bob", comment="not yet")
+        execution.retry()
+        execution.approve("/ok/", by="ann", data={"n": 1})
+        execution.result()
+        execution.skip("/broken/", by="ann", reason="not needed")
+        execution.skip("/never/", by="ann")
+        return execution.result().history
+
+
+def undone() -> History:
+    """What was done is undone, fails at it, and goes on when it is retried."""
+    undo = call("", "double", params={"x": "{{ steps.first.output }}"})
+    steps = (call("first", "double", params={"x": 1}, compensate=undo), wait("ever", "first", signal="ever"))
+    with virtual_engine(functions=FUNCTIONS) as engine:
+        execution = engine.execute_workflow(flow(*steps, name="undone"))
+        execution.cancel(compensate=True)
+        return execution.result().history
+
+
 def weather() -> History:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), virtual_engine() as engine:
         shutil.copy(WEATHER / "data" / "seattle-weather-defects.csv", "weather.csv")
@@ -99,10 +134,31 @@ def by_chance(seed: int) -> History:
     return History("ex_00000000000000000000000000", workflow=machine.plan.workflow, events=machine.history)
 
 
+def nested_by_chance(seed: int) -> History:
+    """The same for blocks in blocks."""
+    draw = random.Random(seed)
+    graph = [draw.randrange(2**16) for _ in range(400)]
+    steps = [[draw.randrange(2**16) for _ in range(6)] for _ in range(100)]
+    machine = play_nested(graph, steps, Seen(), is_tame=False)
+    return History("ex_00000000000000000000000000", workflow=machine.plan.workflow, events=machine.history)
+
+
+def fork_by_chance(seed: int) -> History:
+    """A fork of one of these."""
+    draw = random.Random(seed)
+    graph = [draw.randrange(2**16) for _ in range(400)]
+    steps = [[draw.randrange(2**16) for _ in range(6)] for _ in range(100)]
+    origin = play_nested(graph, steps, Seen(), is_tame=False)
+    machine = play_fork(origin, step_of(origin), steps[:40], Seen(), is_tame=False)
+    return History("ex_00000000000000000000000000", workflow=machine.plan.workflow, events=machine.history)
+
+
 SHAPES: dict[str, Callable[[], History]] = {
     shape.__name__.replace("_", "-"): shape
-    for shape in (retries_and_joins, approval, waits_still, timeouts, rounds, mapped, weather)
+    for shape in (retries_and_joins, approval, waits_still, timeouts, rounds, mapped, weather, decisions, undone)
 } | {f"by-chance-{seed}": lambda seed=seed: by_chance(seed) for seed in RANDOM_SEEDS}
+SHAPES |= {f"nested-{seed}": lambda seed=seed: nested_by_chance(seed) for seed in NESTED_SEEDS}
+SHAPES |= {f"fork-{seed}": lambda seed=seed: fork_by_chance(seed) for seed in FORK_SEEDS}
 
 
 def main() -> None:

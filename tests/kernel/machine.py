@@ -14,10 +14,12 @@ import pytest
 
 from taskengine.errors import TaskEngineError
 from taskengine.kernel.advance import Turn, advance, fold
+from taskengine.kernel.compile import compile_plan
 from taskengine.kernel.evolve import evolve
 from taskengine.kernel.invariant import check
 from taskengine.kernel.outstanding import outstanding, sum_of
-from taskengine.kernel.plan import Plan, compile_plan
+from taskengine.kernel.plan import Plan
+from taskengine.kernel.scope import Scope
 from taskengine.kernel.snapshot import dump, restore
 from taskengine.kernel.state import Execution
 from taskengine.kernel.story import story, why
@@ -46,6 +48,9 @@ MEANINGS: dict[type, tuple[type, ...]] = {
 def fields(state: Execution, *, is_judged: bool) -> dict[str, Any]:
     """Everything a state holds. Judged or not is no fact: without it the queues of ready tasks count as one."""
     named = {name: getattr(state, name) for name in Execution.__slots__ if name != "plan"}
+    named["scopes"] = [seen(scope) for scope in state.scopes]
+    named["steps"] = list(state.steps)
+    named["root"] = seen(state.root)
     named["timers"] = (state.timers.due, state.timers.frozen, state.timers.first())
     named["ready"], named["suspects"] = list(state.ready), list(state.suspects)
     for ordered in ("unjudged", "skips", "matchable", "live", "outputs", "signals"):
@@ -54,13 +59,26 @@ def fields(state: Execution, *, is_judged: bool) -> dict[str, Any]:
     if not is_judged:
         waiting = {number for number, _ in named["unjudged"]} | {number for _, number in named["ready"]}
         named["ready"] = named["unjudged"] = waiting
+        named["spreading"] = None  # what was looked at in vain has left it
+        if any(state.steps[number].filter is not None for numbers in state.listeners.values() for number in numbers):
+            named["matchable"] = None
     return named
+
+
+def seen(scope: Scope) -> tuple[object, ...]:
+    """A scope, without the blocks around it."""
+    at = (scope.base, scope.container, scope.index, bytes(scope.item))
+    return (*at, scope.left, scope.failures, scope.flaws, scope.is_swept)
 
 
 def must_agree(one: Execution, other: Execution, *, is_judged: bool = True) -> None:
     """Field by field."""
     ours, theirs = fields(one, is_judged=is_judged), fields(other, is_judged=is_judged)
     differing = {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
+    for name, (mine, other_one) in list(differing.items()):
+        if isinstance(mine, list) and isinstance(other_one, list) and len(mine) == len(other_one):
+            pairs = [(a, b) for a, b in zip(mine, other_one, strict=True) if a != b]
+            differing[name] = ([a for a, _ in pairs], [b for _, b in pairs])
     assert not differing, f"differ in {differing}"
 
 
@@ -224,7 +242,7 @@ class Machine:
 
     def heal(self) -> None:
         """No more faults: everything is answered, and the execution must end within a bounded number of turns."""
-        for path in ("/", *sorted(self.live.paused)):
+        for path in ("/", *sorted(map(self.live.path_of, self.live.paused))):
             self.do(cmd.Resume(at=self.now, path=path))
         bound = 10 + 6 * self.plan.size
         for _ in range(bound):

@@ -40,11 +40,16 @@ class Record:
     has_fired: bool = False
     timed_out: str = ""
     judged: str = ""
+    is_done_without: bool = False  # a person has skipped it
     clocks: dict[str, int] = field(default_factory=dict)  # what is left of each, ms
 
     @property
     def end(self) -> str | None:
         return None if self.status in OPEN else self.status
+
+    @property
+    def end_for_joins(self) -> str | None:
+        return "completed" if self.is_done_without else self.end
 
     @property
     def is_control(self) -> bool:
@@ -124,7 +129,7 @@ class Observer:
             assert record.signal not in self.signals, f"{name} does not take its signal"
 
     def _said(self, record: Record) -> str:
-        return oracle.said(record.step.join, [self.by_id[name].end for name in record.step.depends_on])
+        return oracle.said(record.step.join, [self.by_id[name].end_for_joins for name in record.step.depends_on])
 
     def _runs(self, record: Record) -> bool:
         return not self.is_paused and record.step.id not in self.held
@@ -138,7 +143,7 @@ class Observer:
     def _judge(self) -> None:
         for record in self.records:
             if record.status == "pending":
-                ends = [self.by_id[name].end for name in record.step.depends_on]
+                ends = [self.by_id[name].end_for_joins for name in record.step.depends_on]
                 said = oracle.said(record.step.join, ends)
                 judged = f"{record.step.join} {said}"
                 if judged != record.judged and (any(ends) or not ends):
@@ -286,8 +291,14 @@ class Observer:
 
     def _task_skipped(self, event: ev.TaskSkipped) -> None:
         record = self.records[event.task - 1]
-        assert not self.is_paused
         assert not self.is_cancelling
+        if event.reason is ev.SkipReason.PERSON:
+            assert record.status in OPEN - {"running"}, f"{record.step.id} is {record.status} and skipped"
+            record.error = None
+            record.is_done_without = True
+            record.become("skipped")
+            return
+        assert not self.is_paused
         if event.reason is ev.SkipReason.JOIN:
             assert record.status == "pending"
             assert self._said(record) == "skip"
@@ -338,7 +349,8 @@ class Observer:
         for record in reopened:
             for dependent in self._dependents(record):
                 is_cut_off = self.is_swept and dependent.status in {"pending", "ready"} and dependent.attempt == 0
-                if dependent not in reopened and (dependent.status == "skipped" or is_cut_off):
+                is_skipped = dependent.status == "skipped" and not dependent.is_done_without
+                if dependent not in reopened and (is_skipped or is_cut_off):
                     reopened.append(dependent)
         return reopened
 

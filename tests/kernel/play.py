@@ -89,6 +89,8 @@ class Player:
             lambda tape: cmd.Cancel(at=at, path=self.any_path(tape)),
             lambda tape: cmd.Terminate(at=at, path=self.any_path(tape)),
             lambda tape: cmd.Retry(at=at, path=self.any_path(tape)),
+            lambda tape: cmd.Skip(at=at, path=self.any_path(tape)),
+            lambda tape: cmd.Decide(at=at, path=self.any_path(tape), is_approved=tape.chance(50)),
             lambda tape: cmd.Report(at=at, task=tape.below(4), attempt=tape.below(3), end=cmd.Abandoned()),
             lambda tape: cmd.Lost(at=at, attempts=((1, 1), (tape.below(4), 1), (1, 1))),
             lambda tape: cmd.Progress(at=at, task=tape.below(4), attempt=tape.below(3)),
@@ -200,7 +202,7 @@ class Player:
 
     def resume(self, tape: Tape) -> None:
         state = self.machine.live
-        paused = sorted(state.paused) + ["/"] * state.is_paused
+        paused = sorted(map(state.path_of, state.paused)) + ["/"] * state.is_paused
         self.machine.do(cmd.Resume(at=self.machine.now, path=tape.pick(paused or ["/"])))
 
     def cancel_task(self, tape: Tape) -> None:
@@ -229,6 +231,11 @@ class Player:
         else:
             path = "/" if tape.chance(10) else self.one_of(tape, AGAIN)
             self.machine.do(cmd.Retry(at=self.machine.now, path=path))
+
+    def skip(self, tape: Tape) -> None:
+        """Mostly what has failed or waits for something."""
+        path = tape.weighted([(5, self.one_of(tape, AGAIN)), (4, self.one_of(tape, OPEN)), (1, "/")])
+        self.machine.do(cmd.Skip(at=self.machine.now, path=path, by="somebody"))
 
     def retry_with_cause(self, tape: Tape) -> None:
         """A failed task, and those it depends on that failed as well: it goes through its join again."""
@@ -266,6 +273,7 @@ OPERATIONS: Final[Sequence[tuple[int, Callable[[Player, Tape], None]]]] = (
     (10, Player.retry),
     (8, Player.resume),
     (4, Player.retry_with_cause),
+    (4, Player.skip),
     (6, Player.pause),
     (8, Player.perform),
     (6, Player.read_back),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskengine.kernel.state import ReadyQueue
+from taskengine.kernel.queue import ReadyQueue
 from taskengine.model.workflow import RetryPolicy
 from tests.kernel.scene import Scene, function, noop, wait
 

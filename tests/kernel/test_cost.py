@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Callable
+import tracemalloc
+from collections import deque
+from collections.abc import Callable, Iterable
 from types import FrameType
 
 import pytest
 
 from taskengine.kernel.advance import advance
-from taskengine.kernel.plan import compile_plan
+from taskengine.kernel.compile import compile_plan
 from taskengine.kernel.snapshot import dump
 from taskengine.kernel.state import Execution
 from taskengine.model import command as cmd
+from taskengine.model.event import Event, TaskScheduled
 from taskengine.model.value import NONE, raw
 from taskengine.model.workflow import Join, Step, Workflow
-from tests.kernel.scene import ID, function, noop, wait
+from tests.kernel.scene import ID, function, mapped, noop, wait
 
 SMALL, LARGE = 1_000, 10_000
 RATIO = 1.2
@@ -159,8 +163,69 @@ def test_losing_and_retrying_cost_the_same_whatever_is_ready() -> None:
 def test_what_has_completed_keeps_one_byte_and_nothing_in_any_index() -> None:
     state = execution(*fan(LARGE), output="{{ steps.last.output }}")
     run(state, 100)
-    kept = {name: len(getattr(state, name)) for name in ("live", "tally", "skips", "unjudged", "failures", "ready", "suspects")}
+    kept = {
+        name: len(getattr(state, name))
+        for name in ("live", "tally", "skips", "unjudged", "closing", "spreading", "ready", "suspects")
+    }
     assert kept == dict.fromkeys(kept, 0)
     assert (len(state.outputs), len(state.unread)) == (1, 1)
     assert len(state.phase) == LARGE + 3
     assert len(dump(state)) < 2 * LARGE
+
+
+# ── maps ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def run_map(size: int, *, window: int | None = None) -> Execution:
+    """A map over so many items, a single step for each; nothing admitted."""
+    config = {} if window is None else {"max_concurrency": window}
+    state = execution(mapped("each", function("a"), items=list(range(size)), config=config))
+    while advance(state, cmd.Tick(at=0)).is_cut:
+        pass
+    return state
+
+
+def per_iteration(size: int, *, window: int | None) -> float:
+    """Calls for each iteration of a whole map, what its start opened left out."""
+    state = run_map(size, window=window)
+
+    def answer() -> None:
+        attempts = deque(launched(advance(state, cmd.Admit(at=0, slots=50)).events))
+        while not state.is_finished:
+            number, attempt = attempts.popleft()
+            advance(state, cmd.Report(at=0, task=number, attempt=attempt, end=DONE))
+            attempts += launched(advance(state, cmd.Admit(at=0, slots=50)).events)
+
+    return calls(answer) / size
+
+
+def launched(events: Iterable[Event]) -> list[tuple[int, int]]:
+    """The attempts that begin."""
+    return [(event.task, event.attempt) for event in events if isinstance(event, TaskScheduled)]
+
+
+@pytest.mark.parametrize("window", [None, 10])
+def test_an_iteration_of_a_large_map_costs_what_one_of_a_small_map_costs(window: int | None) -> None:
+    few, many = per_iteration(SMALL, window=window), per_iteration(LARGE, window=window)
+    print(f"\ncalls per iteration: {few:.1f} of {SMALL}, {many:.1f} of {LARGE}")
+    assert many <= RATIO * few
+    assert many < 200
+
+
+def test_what_has_completed_in_a_map_keeps_less_than_400_bytes_an_iteration() -> None:
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        state = run_map(SMALL, window=10)
+        while not state.is_finished:
+            for number, attempt in launched(advance(state, cmd.Admit(at=0, slots=50)).events):
+                advance(state, cmd.Report(at=0, task=number, attempt=attempt, end=cmd.Succeeded(raw("x" * 2_000))))
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    kept = (after - before) / SMALL
+    print(f"\n{kept:.0f} bytes for each completed iteration")
+    assert (len(state.live), len(state.outputs), len(state.unread), len(state.tally)) == (0, 0, 0, 0)
+    assert kept < 400

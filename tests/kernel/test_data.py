@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 
+from taskengine.errors import CommandRefusedError
+from taskengine.kernel.advance import advance
+from taskengine.kernel.compile import compile_plan
+from taskengine.kernel.state import Execution
 from taskengine.model import command as cmd
 from taskengine.model import event as ev
 from taskengine.model.codec import decode_event, encode_event
 from taskengine.model.status import Status
 from taskengine.model.value import ABSENT, NONE, Json, decode, raw
-from taskengine.model.workflow import Join, OnError, RetryPolicy
-from tests.kernel.scene import Scene, function, noop
+from taskengine.model.workflow import Join, OnError, RetryPolicy, Step, Workflow
+from tests.kernel.scene import ID, Scene, function, noop
 
 
 def given_to(scene: Scene, name: str) -> Json:
@@ -173,3 +177,36 @@ def test_payloads_that_are_nothing_at_all_are_stored_as_json() -> None:
     assert [decode_event(encode_event(event)) for event in scene.history] == scene.history
     assert scene.state.input == NONE
     assert list(scene.state.signals["go"]) == [NONE]
+
+
+def test_new_values_of_variables_are_for_what_begins_later_and_for_variables_that_there_are() -> None:
+    step = function("b", "a", config={"params": {"n": "{{ variables.n }}"}})
+    made = Step(id="c", type="set", config={"later": 1}, depends_on=("b",))
+    scene = Scene(function("a"), step, made).start(variables={"n": 1})
+    scene.do(cmd.SetVariables(at=0, values={"n": raw(2), "later": raw(0)}, by="ann"))
+    with pytest.raises(CommandRefusedError, match="no variable m") as refused:
+        scene.do(cmd.SetVariables(at=0, values={"m": raw(2)}))
+    assert (refused.value.name, refused.value.hint) == ("unknown_variable", "it has later, n")
+    scene.succeed("a")
+    assert given_to(scene, "b") == {"n": 2}
+    scene.succeed("b")
+    with pytest.raises(CommandRefusedError, match="completed"):
+        scene.do(cmd.SetVariables(at=0, values={"n": raw(3)}))
+
+
+@pytest.mark.parametrize(("key", "made"), [("order-{{ input.id }}", "order-7"), ("{{ input.id }}", "7"), ("fixed", "fixed")])
+def test_a_business_key_is_made_of_the_input(key: str, made: str) -> None:
+    plan = compile_plan(Workflow(name="keyed", version="1", steps=(noop("a"),), business_key=key))
+    state = Execution(ID, plan)
+    advance(state, cmd.Start(at=0, workflow_id="wf_1", workflow_version="1", seed=7, input=raw({"id": 7})))
+    assert state.business_key == made
+    state = Execution(ID, plan)
+    advance(state, cmd.Start(at=0, workflow_id="wf_1", workflow_version="1", seed=7, input=raw({"id": 7}), business_key="given"))
+    assert state.business_key == "given"
+
+
+def test_a_business_key_that_cannot_be_made_refuses_the_start() -> None:
+    plan = compile_plan(Workflow(name="keyed", version="1", steps=(noop("a"),), business_key="{{ input.id }}"))
+    with pytest.raises(CommandRefusedError) as refused:
+        advance(Execution(ID, plan), cmd.Start(at=0, workflow_id="wf_1", workflow_version="1", seed=7, input=raw({})))
+    assert refused.value.name == "bad_business_key"

@@ -111,7 +111,7 @@ def test_a_false_condition_skips_and_what_depends_on_it_is_skipped_on() -> None:
 def test_a_failure_is_handled_by_a_step_that_names_it_and_completes() -> None:
     scene = Scene(function("a"), function("rescue", "a", join=Join.ANY_FAILED, handles=("Boom",))).start()
     scene.fail("a")
-    assert scene.state.failures == {1}
+    assert scene.state.root.failures == {1}
     scene.succeed("rescue")
     assert scene.ended == (Status.COMPLETED, None)
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from taskengine.errors import DefinitionError, TaskEngineError
-from taskengine.kernel.plan import Plan, compile_plan
+from taskengine.kernel.compile import compile_plan
+from taskengine.kernel.plan import Plan
 from taskengine.model.status import Phase, Status
 from taskengine.model.workflow import Step, Workflow
 from tests.kernel.scene import Scene, function, noop

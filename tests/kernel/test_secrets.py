@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from taskengine.errors import DefinitionError
-from taskengine.kernel.plan import compile_plan
+from taskengine.kernel.compile import compile_plan
 from taskengine.model.secret import mark_of, resolve, shown
 from taskengine.model.status import Status
 from taskengine.model.value import decode, raw

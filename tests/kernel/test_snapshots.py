@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskengine.kernel.advance import advance, fold
-from taskengine.kernel.plan import compile_plan
+from taskengine.kernel.compile import compile_plan
 from taskengine.kernel.snapshot import dump, restore
 from taskengine.model import command as cmd
 from taskengine.model.value import NONE
@@ -86,7 +86,7 @@ def test_payloads_of_a_restored_state_do_not_keep_the_document_alive() -> None:
     ("text", "damaged"),
     [
         (b'"input":{"x":1}}', b""),
-        (b'{"form":1', b'{"form":99'),
+        (b'{"form":2', b'{"form":99'),
         (b'"phase":"', b'"phase":"AAAA'),
         (b'"listening":[', b'"listening":[77,'),
         (b'"unjudged":[', b'"unjudged":[3,'),

@@ -78,10 +78,21 @@ def test_stories_of_waits_skips_and_cancelled_tasks() -> None:
     scene.terminate("/e/")
     scene.cancel("/w/")
     assert scene.story("/w/") == ["waits for signal go", "timer set", "/w/ cancel asked for", "timer cancelled", "cancelled"]
-    assert scene.story("/b/") == ["skipped: its join cannot hold"]
+    assert scene.story("/b/") == ["skipped: w was cancelled"]
     assert scene.story("/c/") == ["skipped: its condition is false"]
     assert scene.story("/d/") == ["attempt 1 began", "attempt 1 was given back"]
     assert scene.story("/e/") == ["attempt 1 began", "cancelled"]
+
+
+def test_a_skip_names_what_caused_it_also_after_a_new_round() -> None:
+    scene = Scene(function("fetch"), noop("load", "fetch"), noop("report", "load")).start().fail("fetch")
+    assert scene.story("/load/") == ["skipped: fetch failed"]
+    assert scene.story("/report/") == ["skipped: load was skipped"]
+    assert scene.why("/load/") == "skipped: fetch failed"
+    scene.retry()
+    scene.admit()
+    scene.succeed("fetch")
+    assert scene.story("/load/") == ["skipped: fetch failed", "completed"]
 
 
 def test_why_a_task_does_not_run_in_the_order_in_which_admission_asks() -> None:
@@ -127,7 +138,7 @@ def test_why_of_suspects_and_of_tasks_that_have_ended() -> None:
     scene.fail("b")
     assert scene.why("/b/") == "has ended, failed: Boom no"
     assert scene.why("/c/") == "has ended, completed"
-    assert scene.why("/d/") == "has ended, skipped"
+    assert scene.why("/d/") == "skipped: b failed"
 
 
 def test_a_step_with_very_many_dependencies_names_the_first_few() -> None:

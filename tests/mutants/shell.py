@@ -12,6 +12,7 @@ TEST: Final = "tests/simulation/test_simulation.py::test_a_promise_that_was_brok
 
 TELLING: Final = "tests/runtime/test_task_context.py"
 STORIES: Final = "tests/simulation/test_stories.py"
+SUPERVISION: Final = "tests/runtime/test_supervision.py"
 
 MUTANTS: Final = (
     # commits
@@ -67,12 +68,33 @@ MUTANTS: Final = (
         name="slot_not_released_after_conflict",
         breaks="the slots of an append that was refused stay taken",
         file="runtime/node.py",
-        text="""\
-                    if isinstance(effect, Launch):
-                        self.admission.release(is_suspect=effect.is_suspect)
-""",
-        replacement="                    pass\n",
+        text="                self._release(pending.effects)\n",
+        replacement="",
         test=TEST,
+    ),
+    Mutant(
+        name="effect_ends_the_writer",
+        breaks="an attempt that cannot be begun ends the writer of all",
+        file="runtime/node.py",
+        text="                self._release(effects[index + 1 :])\n                return\n",
+        replacement="                raise\n",
+        test=f"{SUPERVISION}::test_an_attempt_that_cannot_be_begun_is_the_trouble_of_its_execution_alone",
+    ),
+    Mutant(
+        name="slot_not_freed_where_nothing_was_begun",
+        breaks="the slot of an attempt that could not be begun stays taken",
+        file="runtime/node.py",
+        text="            attempt.free()  # nothing was begun\n",
+        replacement="",
+        test=f"{SUPERVISION}::test_an_attempt_that_cannot_be_begun_is_the_trouble_of_its_execution_alone",
+    ),
+    Mutant(
+        name="batch_forgotten_before_it_is_settled",
+        breaks="whoever waits for the rest of a batch is not told when the writer breaks in the middle of it",
+        file="runtime/commit.py",
+        text="            self.commits += 1\n",
+        replacement="            self.commits += 1\n            self._closed = []\n",
+        test=f"{SUPERVISION}::test_when_what_follows_a_commit_breaks_everybody_of_the_batch_is_told_and_the_engine_stops",
     ),
     # deduplication
     Mutant(
@@ -87,8 +109,8 @@ MUTANTS: Final = (
         name="mark_lost_in_the_inbox",
         breaks="a command that goes through the inbox loses its mark",
         file="runtime/inbox.py",
-        text="encode(_Letter(command, mark))",
-        replacement="encode(_Letter(command))",
+        text="encode(Letter(command, mark))",
+        replacement="encode(Letter(command))",
         test=TEST,
     ),
     # coming and going
@@ -120,8 +142,8 @@ MUTANTS: Final = (
         name="judged_step_not_judged_on_load",
         breaks="a step whose condition was found true before a crash waits for ever after it",
         file="runtime/residency.py",
-        text="            if state.unjudged:",
-        replacement="            if state.unjudged and state.is_finished:",
+        text="if state.unjudged or state.spreading or state.closing:",
+        replacement="if (state.unjudged or state.spreading or state.closing) and state.is_finished:",
         test=f"{STORIES}::test_a_step_that_had_its_condition_judged_before_a_crash_runs_after_it",
     ),
     Mutant(
@@ -204,6 +226,22 @@ MUTANTS: Final = (
         text="            self._signs.heard()\n",
         replacement="            pass\n",
         test=f"{TELLING}::test_an_attempt_that_beats_lives_longer_than_its_heartbeat",
+    ),
+    Mutant(
+        name="output_forgives_losses",
+        breaks="a script that prints before it kills the engine is never quarantined",
+        file="adapters/process/heard.py",
+        text="        self._attempt.heard()\n",
+        replacement="        self._attempt.beat()\n",
+        test="tests/process/test_heard.py::test_what_work_prints_forgives_no_losses",
+    ),
+    Mutant(
+        name="last_progress_lost",
+        breaks="what an attempt said in its last second is not written down with its end",
+        file="runtime/attempt.py",
+        text="            self._signs.write_last()  # a turn of its own, in the same commit\n",
+        replacement="",
+        test=f"{TELLING}::test_the_last_progress_is_written_down_with_the_end_of_the_attempt",
     ),
     Mutant(
         name="last_lines_lost",

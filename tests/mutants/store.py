@@ -105,6 +105,30 @@ MUTANTS: Final = (
         test=CUTS,
     ),
     Mutant(
+        name="messages_in_a_later_transaction",
+        breaks="an append is committed before the messages that it leaves for other executions",
+        file=f"{SQLITE}journal.py",
+        text="            and _insert(connection, sql.INSERT_MESSAGES",
+        replacement=(
+            '            and connection.write("COMMIT") is not None\n'
+            '            and connection.write("BEGIN IMMEDIATE") is not None\n'
+            "            and _insert(connection, sql.INSERT_MESSAGES"
+        ),
+        test=CUTS,
+    ),
+    Mutant(
+        name="messages_of_the_refused",
+        breaks="an append that is refused leaves its messages all the same",
+        file=f"{SQLITE}journal.py",
+        text="        is_whole = Lines(good, is_judged=True).write(connection)\n",
+        replacement=(
+            "        kept = Lines(good, is_judged=True)\n"
+            "        kept.messages = Lines(batch).messages\n"
+            "        is_whole = kept.write(connection)\n"
+        ),
+        test=ORACLE,
+    ),
+    Mutant(
         name="acknowledged_before_the_commit",
         breaks="a commit is acknowledged when it has begun",
         file=f"{SQLITE}store.py",

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,25 @@ async def take(order: Order, before: Any) -> list[Any]:
 
 def give() -> str:
     return "given"
+
+
+def write_past_python(gate: str) -> None:
+    os.write(1, b"one\n")
+    os.write(2, b"two\n")
+    Path(gate).read_text()
+
+
+def write_through_python() -> None:
+    print("one")
+    print("two", file=sys.stderr, end="")
+
+
+def beat(ctx: TaskContext) -> None:
+    ctx.heartbeat()
+
+
+def variables() -> list[str]:
+    return sorted(os.environ)
 
 
 def break_down() -> None:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 
 from taskengine import Engine, RetryPolicy, Step, Workflow
+from taskengine.adapters.function import call as wire
+from taskengine.adapters.function.call import Address, Call
+from taskengine.adapters.function.process import ProcessFunctions
+from taskengine.adapters.function.registry import Function
+from taskengine.adapters.function.worker import RemoteAttempt, Worker
+from taskengine.adapters.process.frames import Order, frame
 from taskengine.errors import NotFoundError
 from taskengine.model.status import Status
+from taskengine.model.value import Raw
+from tests.process import functions
 from tests.process.scene import PATIENCE_S, apart, outcome, running, said, until
+
+if TYPE_CHECKING:
+    from taskengine.adapters.process.children import Children
 
 pytestmark = pytest.mark.processes
 
@@ -107,6 +122,80 @@ async def test_what_cannot_be_imported_is_refused_by_name(kind: str) -> None:
     async with Engine(":memory:", functions={"f": function}) as engine:
         with pytest.raises(NotFoundError, match="is defined inside of a function, and run_in: process needs one at the top"):
             await engine.execute_workflow(apart("f"))
+
+
+async def test_a_function_apart_inherits_no_variable_of_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TASK_ENGINE_SECRET_TOKEN", "TASK_ENGINE_SECRET_KEY_FILE", "TASK_ENGINE_SECRETS", "TASK_ENGINE_DB", "SHOP"):
+        monkeypatch.setenv(name, "x")
+    found = (await outcome(apart(f"{HERE}:variables"))).output
+    assert [name for name in found if name.startswith(("TASK_ENGINE_SECRET", "TASK_ENGINE_DB", "SHOP"))] == [
+        "SHOP",
+        "TASK_ENGINE_DB",
+    ]
+
+
+class Silent:
+    """Stands in for the processes: the test answers in their place, and none of them ever says how it ended."""
+
+    def __init__(self) -> None:
+        self.channels: list[socket.socket] = []
+        self.killed = 0
+
+    def begin(self, _order: Order, *, channel: socket.socket, **_callbacks: Any) -> Silent:
+        channel.settimeout(0)
+        self.channels.append(channel)
+        return self
+
+    def kill(self) -> None:
+        self.killed += 1
+
+
+class Over(RemoteAttempt):
+    """An attempt that says when it is over."""
+
+    def __init__(self) -> None:
+        self.is_over = asyncio.Event()
+        call = Call(
+            function=Address(module=HERE, qualname="give"),
+            execution_id="ex_1",
+            source="",
+            step=Step(id="a", type="function", config={"function": "give"}),
+            path="/a/",
+            number=1,
+            task=1,
+            input=Raw(b"{}"),
+            search=[],
+            log_level=0,
+            max_payload=1_000,
+            max_nesting=64,
+        )
+        super().__init__(call, cast("Worker", None))
+
+    def free(self) -> None:
+        self.is_over.set()
+
+
+@pytest.mark.parametrize("last", [b"", b"\xff" * 8])
+async def test_a_process_that_closed_its_socket_or_speaks_nonsense_is_given_nothing_more(last: bytes) -> None:
+    loop, processes = asyncio.get_running_loop(), Silent()
+    ours = ProcessFunctions(cast("Children", processes), max_payload=1_000, max_nesting=64)
+    for _ in range(2):  # the second one is given to the process of the first
+        attempt = Over()
+        ours.begin(attempt, Function("give", functions.give))
+        (channel,) = processes.channels
+        await loop.sock_recv(channel, 65_536)
+        await loop.sock_sendall(channel, frame(wire.END, msgspec.json.encode(wire.Told())))
+        await attempt.is_over.wait()
+    if last:
+        await loop.sock_sendall(channel, last)
+    else:
+        channel.close()
+    await until(lambda: processes.killed, "it is heard")
+    ours.begin(Over(), Function("give", functions.give))
+    assert len(processes.channels) == 2
+    for one in processes.channels:
+        one.close()
+    await until(lambda: processes.killed >= 2, "both are heard")
 
 
 async def test_a_function_beside_the_document_is_found(tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from taskengine import Engine, NodeSettings, RetryPolicy, Step, Workflow
 from taskengine.adapters.memory import MemoryDatabase, MemoryStore
 from taskengine.errors import CommandRefusedError, ConflictError, NotFoundError, OverloadedError, StorageError
 from taskengine.model.status import Outcome, Status
+from taskengine.model.workflow import Block
 from taskengine.runtime.residency import whole_history
 
 
@@ -297,6 +299,27 @@ def test_the_synchronous_form_needs_no_loop(tmp_path: Path) -> None:
         assert execution.result(timeout=10).output == {"sum": 12}
         with pytest.raises(NotFoundError):
             engine.cancel_instance("ex_nothing")
+
+
+def of(function: str, **params: str) -> Step:
+    return Step(id="" if params else "inner", type="function", config={"function": function, "params": params})
+
+
+@pytest.mark.parametrize(
+    ("inner", "refusal"),
+    [
+        (of("nowhere"), "function_not_found"),
+        (msgspec.structs.replace(of("shell_command"), compensate=of("nowhere", x="")), "function_not_found"),
+        (msgspec.structs.replace(of("shell_command"), compensate=of("shell_command", x="{{ secrets.lost }}")), "secret_not_found"),
+    ],
+    ids=["a function", "a compensation", "a secret of a compensation"],
+)
+async def test_what_steps_inside_of_others_need_is_looked_for_before_anything_starts(inner: Step, refusal: str) -> None:
+    outer = Step(id="each", type="map", config={"items": [1]}, blocks=(Block(steps=(inner,)),))
+    async with Engine(":memory:", builtins=("shell_command",)) as engine:
+        with pytest.raises(NotFoundError) as refused:
+            await engine.execute_workflow(Workflow(name="deep", steps=(outer,)))
+    assert refused.value.name == refusal
 
 
 async def test_built_in_functions_exist_only_when_they_are_named(tmp_path: Path) -> None:

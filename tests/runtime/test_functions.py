@@ -11,8 +11,10 @@ import pytest
 
 from taskengine import Engine, NodeSettings, Step, TaskContext, Workflow
 from taskengine.adapters.function import FunctionRegistry
+from taskengine.define import load_text
 from taskengine.errors import NotFoundError
 from taskengine.model.status import Status
+from taskengine.model.workflow import Block
 
 
 def one(function: str, **params: Any) -> Workflow:
@@ -120,3 +122,44 @@ def test_what_cannot_be_found_says_why(name: str, tmp_path: Path) -> None:
     (tmp_path / "value.py").write_text("f = 3")
     with pytest.raises(NotFoundError, match=name):
         FunctionRegistry().find(name, str(tmp_path))
+
+
+ITERATED = """
+name: iterated
+steps:
+  - id: each
+    type: map
+    config: {items: [a, b]}
+    steps:
+      - {id: load, type: function, config: {function: look}}
+      - id: again
+        type: loop
+        depends_on: [load]
+        config: {until: "index == 2"}
+        steps: [{id: count, type: function, config: {function: count}}]
+        output: "{{ steps.count.output }}"
+    output: "{{ [steps.load.output, steps.again.output] }}"
+output: "{{ steps.each.output }}"
+"""
+
+
+async def test_inside_a_map_or_a_loop_item_and_index_are_parameters_and_the_path_is_the_key() -> None:
+    def look(item: str, index: int, ctx: TaskContext) -> list[Any]:
+        return [item, index, ctx.path, ctx.idempotency_key.removeprefix(ctx.execution_id)]
+
+    result = await outcome(load_text(ITERATED, file="w.yaml").require(), look=look, count=lambda index: index)
+    assert result.output == [
+        [["a", 0, "/each/[0]/load/", "/each/[0]/load/"], 1],
+        [["b", 1, "/each/[1]/load/", "/each/[1]/load/"], 1],
+    ]
+
+
+async def test_a_dependency_or_a_parameter_comes_before_the_item() -> None:
+    steps = (
+        Step(id="item", type="function", config={"function": "give"}),
+        Step(id="join", type="function", depends_on=("item",), config={"function": "join", "params": {"index": 7}}),
+    )
+    each = Step(id="each", type="map", config={"items": [1]}, blocks=(Block(steps=steps),))
+    workflow = Workflow(name="named", steps=(each,), output="{{ steps.each.output[0] }}")
+    result = await outcome(workflow, give=lambda: "given", join=lambda item, index: [item, index])
+    assert result.output == ["given", 7]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from taskengine import Engine, NodeSettings, Step, Workflow
 from taskengine.adapters.memory import MemoryDatabase, MemoryStore
 from taskengine.errors import StorageError
 from taskengine.model.status import Status
+from taskengine.ports.executor import Attempt, Executor
 from taskengine.ports.store import Append, Verdict
+from taskengine.runtime.resident import Resident
 
 
 def one(name: str, **step: Any) -> Workflow:
@@ -64,6 +66,63 @@ async def test_when_the_writer_itself_breaks_nobody_waits_for_ever_and_starts_ar
             await asyncio.wait_for(engine.execute_workflow(one("work")), 10)
         with pytest.raises(StorageError, match="can write no more"):
             await engine.execute_workflow(one("work"))
+
+
+class Falls:
+    """An executor that breaks its promise never to raise, so often."""
+
+    def __init__(self, inner: Executor, times: int) -> None:
+        self._inner = inner
+        self.times = times
+
+    def missing(self, step: Step, source: str) -> str:
+        return self._inner.missing(step, source)
+
+    def begin(self, attempt: Attempt) -> None:
+        if attempt.step.id == "bad" and self.times:
+            self.times -= 1
+            raise RuntimeError("the executor fell")
+        self._inner.begin(attempt)
+
+
+async def test_an_attempt_that_cannot_be_begun_is_the_trouble_of_its_execution_alone() -> None:
+    async def work() -> int:
+        return 1
+
+    def around(executors: Mapping[str, Executor]) -> Mapping[str, Executor]:
+        return {**executors, "function": Falls(executors["function"], times=2)}
+
+    steps = tuple(Step(id=name, type="function", config={"function": "work"}) for name in ("bad", "x", "y"))
+    settings = NodeSettings(concurrency=3, alone_poll_ms=5)
+    async with Engine(MemoryStore(MemoryDatabase()), functions={"work": work}, around=around, settings=settings) as engine:
+        bad = await asyncio.wait_for(engine.execute_workflow(Workflow(name="bad", steps=steps)), 10)
+        good = await asyncio.wait_for(engine.execute_workflow(one("work")), 10)
+        assert (await good.result(timeout=10)).output == 1
+        assert (await bad.result(timeout=10)).status is Status.COMPLETED  # read again, its attempt counted as lost
+        assert (engine.node.admission.free, engine.node.admission.suspects_free) == (3, 1)
+        assert not engine.node.attempts
+
+
+async def test_when_what_follows_a_commit_breaks_everybody_of_the_batch_is_told_and_the_engine_stops() -> None:
+    noop = Workflow(name="noop", steps=(Step(id="a", type="noop"),))
+    loop = asyncio.get_running_loop()
+
+    def fall(_: Resident) -> None:
+        raise RuntimeError("a bug of ours")
+
+    engine = Engine(MemoryStore(MemoryDatabase()), settings=NodeSettings(stop_grace_ms=600_000))
+    await engine.start()
+    await engine.deploy(noop)
+    waits = Workflow(name="waits", steps=(Step(id="a", type="wait", config={"signal": "go"}),))
+    waiting = await engine.execute_workflow(waits)
+    engine.node.on_finished = fall
+    starts = [loop.create_task(engine.execute_workflow("noop")) for _ in range(3)]  # one batch
+    ended = await asyncio.wait_for(asyncio.gather(*starts, return_exceptions=True), 10)
+    assert [getattr(one, "name", "told") for one in ended] == ["told", "engine_stopped", "engine_stopped"]
+    for late in (engine.pause_instance(waiting.id), waiting.result()):
+        with pytest.raises(StorageError, match="can write no more"):
+            await asyncio.wait_for(late, 10)
+    await asyncio.wait_for(engine.stop(), 10)
 
 
 async def test_a_more_urgent_step_moves_its_execution_forward_in_the_line(tmp_path: Path) -> None:

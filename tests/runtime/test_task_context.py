@@ -7,8 +7,8 @@ import datetime as dt
 import enum
 import logging
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -115,6 +115,66 @@ async def test_a_parameter_that_does_not_fit_its_type_is_a_validation_error_of_t
     assert f"parameter {next(iter(params))}: " in result.error.message
 
 
+@dataclass(frozen=True)
+class Margin:
+    at_most: float
+    unit: str = "EUR"
+
+
+@dataclass
+class Rule:
+    margin: Margin
+    others: dict[str, Margin]
+    name: str = "default"
+    tags: list[str] = field(default_factory=list[str])
+
+
+class Rules(msgspec.Struct):
+    rules: list[Rule | None]
+
+
+MARGIN: dict[str, Any] = {"at_most": 1}
+
+
+async def test_defaults_of_a_dataclass_are_in_the_result_that_it_becomes() -> None:
+    def work(rules: Rules, rule: Rule) -> Any:
+        assert rule == Rule(Margin(1), {})
+        return {"rules": rules, "rule": rule}
+
+    given = {"margin": MARGIN, "others": {"b": MARGIN}}
+    result, _, _ = await ran(
+        one_step(params={"rules": {"rules": [given, None]}, "rule": {"margin": MARGIN, "others": {}}}), work=work
+    )
+    margin = {"at_most": 1.0, "unit": "EUR"}
+    rule = {"margin": margin, "others": {}, "name": "default", "tags": []}
+    assert result.output == {"rules": {"rules": [{**rule, "others": {"b": margin}}, None]}, "rule": rule}
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"rule": {"margin": MARGIN, "others": {}, "nmae": "x"}}, "Rule has no field `nmae`, did you mean `name`?"),
+        (
+            {"rule": {"margin": MARGIN, "others": {"b": {**MARGIN, "currency": "CHF"}}}},
+            "Margin has no field `currency` - at `$.others['b']`",
+        ),
+        (
+            {"rules": {"rules": [None, {"margin": {**MARGIN, "x": 1}, "others": {}}]}},
+            "Margin has no field `x` - at `$.rules[1].margin`",
+        ),
+    ],
+    ids=["top", "in a dict", "in a list of a struct"],
+)
+async def test_a_field_that_a_dataclass_does_not_have_is_named_and_refused(params: dict[str, Any], said: str) -> None:
+    def work(rule: Rule | None = None, rules: Rules | None = None) -> None:
+        raise AssertionError("called")
+
+    result, _, _ = await ran(one_step(params=params), work=work)
+    assert result.error is not None
+    assert (result.status, result.error.type) == (Status.FAILED, "ValidationError")
+    assert f"parameter {next(iter(params))}: {said}" in result.error.message
+
+
 async def test_a_service_goes_to_the_parameter_of_its_name_unless_the_step_gives_one() -> None:
     def work(database: Any, other: Any, ctx: TaskContext) -> Any:
         return [database is service, other, ctx.params]
@@ -159,6 +219,53 @@ async def test_progress_is_written_down_once_in_a_while_and_the_latest_counts() 
     assert told == [0.0, 0.999]
 
 
+@pytest.mark.parametrize("ends", ["well", "badly"])
+async def test_the_last_progress_is_written_down_with_the_end_of_the_attempt(ends: str) -> None:
+    async def work(ctx: TaskContext) -> Any:
+        if ctx.last_progress is not None:
+            return ctx.last_progress
+        for number in range(5):
+            ctx.progress(number / 4, data=number)
+        if ends == "badly":
+            raise ValueError("once more")
+        return 4
+
+    result, _, history = await ran(one_step(retry=AGAIN), work=work)
+    assert result.output == 4
+    told = [msgspec.json.decode(event.progress)["fraction"] for event in history if isinstance(event, TaskProgressReported)]
+    assert told == [0.0, 1.0]
+    kinds = [type(event).__name__ for event in history]
+    last = len(kinds) - kinds[::-1].index("TaskProgressReported")
+    assert kinds[last] == ("TaskCompleted" if ends == "well" else "TaskRetryScheduled")
+
+
+async def test_progress_that_is_written_down_already_is_not_written_again_at_the_end() -> None:
+    async def work(ctx: TaskContext) -> None:
+        for _ in range(3):
+            ctx.progress(0.5)
+
+    _, _, history = await ran(one_step(), work=work)
+    assert [type(event).__name__ for event in history].count("TaskProgressReported") == 1
+
+
+async def test_a_graceful_stop_writes_the_last_progress_down_for_the_next_attempt() -> None:
+    database, began = MemoryDatabase(), asyncio.Event()
+
+    async def work(ctx: TaskContext) -> Any:
+        if ctx.attempt == 1:
+            for number in range(5):
+                ctx.progress(data=number)
+            began.set()
+            await asyncio.Event().wait()
+        return ctx.last_progress
+
+    async with Engine(MemoryStore(database), functions={"work": work}, settings=NodeSettings(stop_grace_ms=0)) as engine:
+        execution = await engine.execute_workflow(one_step())
+        await began.wait()
+    async with Engine(MemoryStore(database), functions={"work": work}) as engine:
+        assert (await engine.wait_for_instance(execution.id, timeout=20)).output == 4
+
+
 @pytest.mark.parametrize("fraction", [-0.1, 1.1, float("nan")])
 async def test_progress_is_a_share(fraction: float) -> None:
     def work(ctx: TaskContext) -> None:
@@ -180,11 +287,12 @@ async def test_a_silent_attempt_is_ended_by_its_heartbeat_and_made_again() -> No
     assert [event.kind for event in history if isinstance(event, TaskTimedOut)] == [TimeoutKind.HEARTBEAT]
 
 
-async def test_an_attempt_that_beats_lives_longer_than_its_heartbeat() -> None:
+@pytest.mark.parametrize("sign", [TaskContext.heartbeat, TaskContext.heard])
+async def test_an_attempt_that_beats_lives_longer_than_its_heartbeat(sign: Callable[[TaskContext], None]) -> None:
     async def work(ctx: TaskContext) -> int:
         for _ in range(20):
             await asyncio.sleep(0.02)
-            ctx.heartbeat()
+            sign(ctx)
         return ctx.attempt
 
     result, _, history = await ran(one_step(heartbeat_ms=300), work=work)

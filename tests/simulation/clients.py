@@ -191,7 +191,7 @@ class Client:
     def _some_task(self) -> tuple[str, str]:
         execution_id = self._chance.choice(self._known)
         record = self._world.audit.records[execution_id]
-        return execution_id, self._chance.choice(record.plan.steps[1:]).path
+        return execution_id, record.state.path_of(self._chance.choice(range(1, len(record.state.phase))))
 
     def _tag(self) -> str:
         self._deeds += 1

@@ -56,22 +56,26 @@ class Outcome:
     counts: Counter[str]
 
 
-def run(seed: int, *, is_strict: bool = False, in_memory: bool = False) -> Outcome:
-    """Run one seed on the SQLite store (or the memory store). Raises ``SimulationError`` naming the broken promise."""
+def run(seed: int, *, is_strict: bool = False, in_memory: bool = False, has_blocks: bool = False) -> Outcome:
+    """Run one seed on the SQLite store (or the memory store); ``has_blocks``: workflows with steps in steps.
+
+    Raises ``SimulationError`` naming the broken promise.
+    """
     with tempfile.TemporaryDirectory(prefix="simulation-", dir=MEMORY if MEMORY.is_dir() else None) as directory:
         disk = MemoryDisk() if in_memory else SqliteDisk(Path(directory) / "sim.db")
-        return Scenario(seed, disk, is_strict=is_strict).run()
+        return Scenario(seed, disk, is_strict=is_strict, has_blocks=has_blocks).run()
 
 
 class Scenario:
     """One run."""
 
-    def __init__(self, seed: int, disk: MemoryDisk | SqliteDisk, *, is_strict: bool) -> None:
+    def __init__(self, seed: int, disk: MemoryDisk | SqliteDisk, *, is_strict: bool, has_blocks: bool) -> None:
         chance = Chance(seed)
         shape = chance.fork("shape")
         self.seed = seed
         self.shape = shape
         self.is_strict = is_strict
+        self.has_blocks = has_blocks
         self.world = World(
             chance,
             disk,
@@ -107,7 +111,7 @@ class Scenario:
 
     async def _main(self) -> None:
         world, chance = self.world, self.world.chance
-        generator = WorkflowGenerator(chance.fork("workflows"), poison=0.3 if self.has_poison else 0.0)
+        generator = WorkflowGenerator(chance.fork("workflows"), poison=0.3 if self.has_poison else 0.0, has_blocks=self.has_blocks)
         workflows = [generator.workflow(number) for number in range(self.shape.randint(2, 6))]
         clients = [
             Client(f"c{number}", world, chance=chance.fork(f"c{number}"), ledger=self.ledger, workflows=workflows, known=self.known)
@@ -209,10 +213,10 @@ class Scenario:
         execution_id = record.execution_id
         if state.is_paused:
             await client.control("resume", execution_id, "/")
-        for path in sorted(state.paused):
+        for path in sorted(map(state.path_of, state.paused)):
             await client.control("resume", execution_id, path)
         for number, task in list(state.live.items()):
-            path = record.plan.steps[number].path
+            path = state.path_of(number)
             if state.phase[number] != Phase.WAITING or state.is_finished:
                 continue
             if task.is_stuck:
@@ -255,7 +259,7 @@ def _under_way(node: SimNode) -> str:
 
 def _describe(record: Record, world: World) -> str:
     row, state = record.summary, record.state
-    phases = {step.id: Phase(state.phase[step.number]).name for step in record.plan.steps[1:]}
+    phases = {state.path_of(number): Phase(state.phase[number]).name for number in range(1, len(state.phase))}
     alive = {node.node_id: node.name for node in world.serving()}
     return f"{row.execution_id} is {row.status}, owner {alive.get(row.owner, row.owner)!r}, wakes at {row.wake_at}, {phases}"
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,18 @@ BATCH = 25
 WORLD = ("crash", "stop", "pause", "clock_jump", "taken_away", "call_timed_out", "call_cancelled", "message", "start_failed")
 VERDICTS = ("verdict committed", "verdict conflict", "verdict duplicate")
 DEEDS = tuple(f"{deed} done" for deed in ("start", "signal", "pause", "resume", "cancel", "terminate", "retry"))
-MUST_HAPPEN = (*STORE_FAULTS, *STATEMENT_FAULTS, *WORLD, *VERDICTS, *DEEDS, *(kind.__name__ for kind in EVENT_TYPES))
+# Not in these worlds: undoing, approvals, forks and signals between executions are crashed at every event in tests/durability.
+NOT_HERE = {
+    "ApprovalDecided",
+    "ApprovalEscalated",
+    "CompensationCompleted",
+    "CompensationFailed",
+    "CompensationStarted",
+    "ExecutionForked",
+    "SignalSent",
+}
+EVENTS = tuple(kind.__name__ for kind in EVENT_TYPES if kind.__name__ not in NOT_HERE)
+MUST_HAPPEN = (*STORE_FAULTS, *STATEMENT_FAULTS, *WORLD, *VERDICTS, *DEEDS, *EVENTS)
 
 
 class Batch(NamedTuple):
@@ -34,15 +46,15 @@ class Batch(NamedTuple):
     broken: list[str]
 
 
-def run_batch(seeds: list[tuple[int, bool]]) -> Batch:
+def run_batch(seeds: list[tuple[int, bool]], *, has_blocks: bool = False) -> Batch:
     """Run seeds in this process; a broken promise is a line that says how to see it again."""
     counts: Counter[str] = Counter()
     broken: list[str] = []
     for seed, is_strict in seeds:
         try:
-            outcome = run(seed, is_strict=is_strict)
+            outcome = run(seed, is_strict=is_strict, has_blocks=has_blocks)
         except SimulationError as error:
-            again = f"python -m tests.simulation.run {seed} --verbose{' --strict' if is_strict else ''}"
+            again = f"python -m tests.simulation.run {seed} --verbose{' --strict' if is_strict else ''}{' --blocks' * has_blocks}"
             broken.append(f"{error.name}: {error.message}\n    again: {again}")
         else:
             counts += outcome.events + outcome.counts
@@ -56,7 +68,8 @@ def test_every_promise_holds_in_every_seed_and_everything_happens() -> None:
     batches = [seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH)]
     total = Batch(Counter(), [])
     with ProcessPoolExecutor(amount(test=1, nightly=os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
-        for batch in pool.map(run_batch, batches):
+        nested = partial(run_batch, has_blocks=True)  # and once more with steps in steps
+        for batch in (*pool.map(run_batch, batches), *pool.map(nested, batches[: len(batches) // 2])):
             total = Batch(total.counts + batch.counts, total.broken + batch.broken)
     for name in sorted(total.counts):
         print(f"{total.counts[name]:9,} {name}")

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from taskengine import RetryPolicy, TaskContext
+from taskengine import RetryPolicy, Step, TaskContext
 from taskengine.errors import ConflictError, NotFoundError
+from taskengine.model.workflow import Block
 from taskengine.testing import CrashError, HistoryError, explore_crashes
 from tests.testing.workflows import FUNCTIONS, ORDER, call, flow, wait
 
@@ -229,3 +230,54 @@ def test_a_step_that_does_not_exist_cannot_be_required_once() -> None:
 def test_a_function_that_is_missing_is_named(wrong: Callable[[], dict[str, Any]]) -> None:
     with pytest.raises(NotFoundError):
         explore_crashes(SHOP, functions=wrong())
+
+
+CHILD = flow(call("a", "careful", params={"amount": 3}), name="child", output="{{ steps.a.output }}")
+EACH = Step(
+    id="each",
+    type="map",
+    config={"items": [1, 2]},
+    blocks=(
+        Block(
+            steps=(
+                call("pay", "careful", params={"amount": "{{ item }}"}),
+                Step(id="sub", type="workflow", config={"workflow": "child"}),
+            )
+        ),
+    ),
+)
+
+
+def test_what_stands_in_containers_and_what_sub_workflows_do_is_compared_too() -> None:
+    bank = Bank()
+    seen: list[set[str]] = []
+
+    def examine(histories: Any) -> list[str]:
+        seen.append(set(histories))
+        return sorted(f"{name} {history.output}" for name, history in histories.items())
+
+    found = explore_crashes(
+        flow(EACH, name="tree"),
+        functions={"careful": bank.careful},
+        workflows=[CHILD],
+        reset=bank.reset,
+        effects=lambda: sorted(bank.left()),
+        examine=examine,
+        choose=lambda points: points[::2],
+    )
+    assert (set(map(frozenset, seen)), len(seen)) == (
+        {frozenset({"tree", "tree/each/[0]/sub", "tree/each/[1]/sub"})},
+        found.points + 1,
+    )
+    with pytest.raises(CrashError) as caught:
+        explore_crashes(
+            flow(EACH, name="tree"),
+            functions={"careful": bank.careless},
+            workflows=[CHILD],
+            reset=bank.reset,
+            effects=lambda: sorted(bank.left()),
+            once=["a"],
+        )
+    assert "2 executions (TaskCompleted of a, " in str(caught.value)
+    told = [line for finding in caught.value.findings for line in finding.differences]
+    assert any(line.startswith("a must be done once, it was done ") for line in told), told

@@ -56,7 +56,7 @@ FAILS: dict[str, tuple[Callable[[History], object], str]] = {
     "the error is another": (lambda history: history.failed("bad", error="KeyError"), "with KeyError, it failed with ValueError"),
     "a step was not skipped": (lambda history: history.skipped("again"), "again should be skipped"),
     "a step was not cancelled": (lambda history: history.cancelled("again"), "again should be cancelled"),
-    "a step ran": (lambda history: history.never_ran("never", "again"), "again should never have run, it ran 1 times"),
+    "a step ran": (lambda history: history.never_ran("never", "again"), "again should never have run, it ran 1 time"),
     "a failed step ran, too": (lambda history: history.never_ran("bad"), "bad should never have run"),
     "a step did not run": (lambda history: history.ran("never"), "never should have run, it ran 0 times"),
     "a step ran more often": (lambda history: history.ran("fetch", times=2), "should have run 2 times, it ran 3 times"),
@@ -170,7 +170,7 @@ def test_a_comparison_of_attempts_that_fails_shows_them(pytester: pytest.Pyteste
     result = pytester.runpytest_inprocess("-p", "no:xdist", "-p", "no:asyncio", "-p", "no:cacheprovider")
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["*1 (only: attempt 1 began; completed) == 2*"])
-    result.stdout.fnmatch_lines(["*only should never have run, it ran 1 times*", "*only*attempt 1 began*"])
+    result.stdout.fnmatch_lines(["*only should never have run, it ran 1 time*", "*only*attempt 1 began*"])
 
 
 def test_a_long_story_is_told_by_its_beginning_and_its_end() -> None:

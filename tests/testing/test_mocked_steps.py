@@ -169,3 +169,17 @@ def test_a_value_that_json_cannot_hold_fails_the_step_as_a_functions_would() -> 
         with pytest.raises(HistoryError):
             ended.history.completed("only")
         ended.history.failed("only", error="ValidationError")
+
+
+def test_a_secret_that_only_mocked_steps_use_is_not_asked_for() -> None:
+    sealed = {"x": "{{ secrets.of_nobody }}"}
+    with virtual_engine(functions=FUNCTIONS) as engine:
+        engine.step("one").returns(1)
+        engine.run(flow(call("one", "double", params=sealed))).history.completed("one")
+    both = flow(call("one", "double", params=sealed), call("two", "double", params=sealed))
+    with virtual_engine(functions=FUNCTIONS) as engine:
+        engine.step("one").returns(1)
+        with pytest.raises(NotFoundError, match="of_nobody"):
+            engine.run(both)
+        engine.step("two").returns(2)
+        engine.run(both).history.completed("one", "two")

@@ -14,6 +14,7 @@ from taskengine.errors import NotFoundError, StorageError, UnknownEventError
 from taskengine.testing import History, ReplayError, histories, history_of, record, replay, virtual_engine
 from tests.amounts import amount
 from tests.kernel.graphs import workflow as random_workflow
+from tests.kernel.nested_play import play_fork, play_nested, step_of
 from tests.kernel.play import play
 from tests.kernel.seen import Seen
 from tests.testing.workflows import FUNCTIONS, ORDER, call, wait
@@ -211,6 +212,17 @@ def test_a_history_is_taken_from_a_database_and_nothing_there_goes_on(tmp_path: 
         history_of(tmp_path / "work.db", "ex_00000000000000000000000000")
 
 
+def test_new_values_of_variables_are_replayed(tmp_path: Path) -> None:
+    seen = call("seen", "double", "ok", params={"x": "{{ variables.size }}"})
+    with virtual_engine(functions=FUNCTIONS) as engine:
+        workflow = Workflow(name="w", variables={"size": 1}, steps=(wait("ok", signal="approved"), seen))
+        execution = engine.execute_workflow(workflow)
+        execution.set_variables(size=21)
+        execution.signal("approved")
+        found = execution.result().history
+    assert replay(found.record(tmp_path / "set.jsonl")).output_of("seen") == 42
+
+
 def test_a_folder_without_histories_is_an_error(tmp_path: Path, file: Path) -> None:
     assert histories(file.parent) == [file]
     (tmp_path / "empty").mkdir()
@@ -230,3 +242,20 @@ def test_the_kernel_decides_every_random_history_again(tmp_path: Path) -> None:
         assert again.state.seq == len(machine.history)
         kinds.update(type(event).__name__ for event in machine.history)
     assert len(kinds) >= 20, kinds
+
+
+def test_the_kernel_decides_every_random_history_of_nested_blocks_again(tmp_path: Path) -> None:
+    kinds: set[str] = set()
+    for seed in range(RANDOM_HISTORIES):
+        draw = random.Random(seed)
+        graph = [draw.randrange(2**16) for _ in range(400)]
+        steps = [[draw.randrange(2**16) for _ in range(6)] for _ in range(draw.randrange(20, 120))]
+        machine = play_nested(graph, steps, Seen(), is_tame=seed % 2 == 0)
+        if seed % 3 == 0:
+            machine = play_fork(machine, step_of(machine), steps, Seen(), is_tame=seed % 2 == 0)
+        found = History(ID, workflow=machine.plan.workflow, events=machine.history)
+        again = replay(record(found, tmp_path / f"{seed}.jsonl"))
+        assert again.state.seq == len(machine.history)
+        kinds.update(type(event).__name__ for event in machine.history)
+    assert {"ChildrenRegistered", "GroupClosed", "VariablesSet", "ExecutionRetried", "ExecutionForked"} <= kinds
+    assert {"ApprovalDecided", "CompensationStarted", "CompensationCompleted", "SignalSent"} <= kinds

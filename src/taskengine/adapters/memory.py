@@ -24,6 +24,7 @@ from taskengine.ports.store import (
     Head,
     InboxAnswer,
     LogLine,
+    Mark,
     Message,
     Store,
     Stored,
@@ -106,17 +107,21 @@ class MemoryStore(Store):
     # ── journal ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def commit(self, batch: Sequence[Append]) -> list[Verdict]:
-        return [self._commit_one(append) for append in batch]
+        verdicts = [self._commit_one(append) for append in batch]
+        for append, verdict in zip(batch, verdicts, strict=True):
+            if verdict is Verdict.COMMITTED:
+                for message in append.messages:
+                    self._leave(message.execution_id, message.body)
+        return verdicts
 
     def _commit_one(self, append: Append) -> Verdict:
         database = self._read()
         summary = append.summary
         assert summary.seq == append.expected_seq + len(append.events)
         stream = database.streams.get(summary.execution_id)
-        if not _is_expected(stream, append) or not self._are_pending(append.answers):
+        if not _is_expected(stream, append) or (append.answers and not self._are_pending(append.answers)):
             return Verdict.CONFLICT
-        keys = [mark.key for mark in append.marks]
-        if len(set(keys)) < len(keys) or any(key in database.marks for key in keys):
+        if append.marks and not self._are_new(append.marks):
             return Verdict.DUPLICATE
         database = self._write()
         if stream is None:
@@ -131,6 +136,10 @@ class MemoryStore(Store):
         for answer in append.answers:
             database.letters[answer.message_id].answer = answer.answer
         return Verdict.COMMITTED
+
+    def _are_new(self, marks: Sequence[Mark]) -> bool:
+        keys = {mark.key for mark in marks}
+        return len(keys) == len(marks) and keys.isdisjoint(self._database.marks)
 
     def _are_pending(self, answers: Sequence[InboxAnswer]) -> bool:
         letters = [self._database.letters.get(answer.message_id) for answer in answers]
@@ -242,7 +251,11 @@ class MemoryStore(Store):
     # ── inbox ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def send(self, execution_id: str, body: bytes, *, now: Instant) -> int:
-        letters = self._write().letters
+        self._write()
+        return self._leave(execution_id, body)
+
+    def _leave(self, execution_id: str, body: bytes) -> int:
+        letters = self._database.letters
         message_id = len(letters) + 1
         letters[message_id] = Letter(message=Message(message_id=message_id, execution_id=execution_id, body=body))
         return message_id

@@ -11,12 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = ["EnvironmentSecrets"]
+__all__ = ["EnvironmentSecrets", "without_secrets"]
 
 _PREFIX: Final = "TASK_ENGINE_SECRET_"
 _DIRECTORY: Final = "TASK_ENGINE_SECRETS"
 _DEFAULT_DIRECTORY: Final = "/run/secrets"
 _MAX_BYTES: Final = 65_536
+
+
+def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables but for those that hold secrets or say where they are: what a process of the user's code may inherit."""
+    return {name: value for name, value in variables.items() if not name.startswith((_PREFIX, _DIRECTORY))}
 
 
 class EnvironmentSecrets:

@@ -16,23 +16,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
-from taskengine.adapters.function.records import attach, detach
-from taskengine.adapters.lanes import ThreadLane
-from taskengine.adapters.secrets import EnvironmentSecrets
-from taskengine.app.apart import Apart
-from taskengine.app.executors import Executors
-from taskengine.app.outgoing import Outgoing, policy_from
-from taskengine.app.payload import command_of, input_of, labels_must_fit, payload_of, priority_must_fit, variables_of
 from taskengine.define.declared import Declares, declared_by, must_be_sound
 from taskengine.errors import ConflictError, NotFoundError
 from taskengine.model import command as cmd
 from taskengine.model.ids import WORKFLOW
 from taskengine.model.value import Instant, Json, Raw
 from taskengine.model.workflow import Workflow
-from taskengine.ports.executor import Executor
-from taskengine.ports.outbound import EgressPolicy, Outbound
-from taskengine.ports.secrets import Secrets
 from taskengine.ports.store import ExecutionFilter, LogLine, Store, StoredWorkflow, Summary
 from taskengine.runtime.environment import Environment
 from taskengine.runtime.settings import NodeSettings
@@ -40,6 +29,9 @@ from taskengine.runtime.settings import NodeSettings
 if TYPE_CHECKING:
     from taskengine.app.bridge import SyncEngine
     from taskengine.app.parts import Parts
+    from taskengine.ports.executor import Executor
+    from taskengine.ports.outbound import EgressPolicy, Outbound
+    from taskengine.ports.secrets import Secrets
     from taskengine.runtime.catalog import KnownWorkflow
     from taskengine.runtime.node import Node
     from taskengine.runtime.operations import Started
@@ -87,42 +79,27 @@ class Engine:
         builtins: Sequence[str] = (),
         around: Callable[[Mapping[str, Executor]], Mapping[str, Executor]] = lambda executors: executors,
     ) -> None:
+        from taskengine.adapters.lanes import ThreadLane  # importing an engine's class is quick: what it is made of is loaded here
+        from taskengine.adapters.secrets import EnvironmentSecrets
+        from taskengine.app.performing import Performing
+
         self._around = around  # what stands in front of the executors: a test's mocked steps
         self._settings = settings if settings is not None else NodeSettings()
         self._environment = environment if environment is not None else Environment(ThreadLane)
         self._store = open_store(store, self._environment) if isinstance(store, str | Path) else store
-        self._registry = FunctionRegistry()
-        for name, function in (functions or {}).items():
-            self._registry.register(name, function)
-        self._functions = FunctionExecutor(
-            self._registry,
+        self._performing = Performing(
+            self._settings,
+            self._environment,
+            functions=functions or {},
             services=services,
-            apart=lambda: self._apart.functions(),  # noqa: PLW0108 -- made below
-            max_payload=self._settings.max_payload,
-            max_nesting=self._settings.max_nesting,
+            egress=egress,
+            outbound=outbound,
+            builtins=builtins,
         )
-        self._outgoing = Outgoing(egress if egress is not None else policy_from(os.environ), outbound=outbound)
-        self._apart = Apart(self._settings)
-        self._executors = Executors(
-            {
-                "function": lambda: self._functions,
-                "http": lambda: self._outgoing.executor(self._settings, now=self._environment.now),
-                "script": self._apart.scripts,
-            }
-        )
-        self._add_builtins(builtins)
         self._secrets = secrets if secrets is not None else EnvironmentSecrets(os.environ)
         self._checked: dict[int, Workflow] = {}  # those that were, held so that their numbers stay theirs
         self._parts: Parts | None = None
         self._sync: SyncEngine | None = None
-
-    def _add_builtins(self, names: Sequence[str]) -> None:
-        """Functions that reach beyond the engine exist only when they are asked for."""
-        makers = {"http_request": self._outgoing.http_request, "shell_command": self._apart.shell_command}
-        for name in names:
-            if name not in makers:
-                raise NotFoundError("builtin_not_found", f'no function "{name}" is built in', hint=f"known: {', '.join(makers)}")
-            self._registry.register(name, makers[name]())
 
     # Life
 
@@ -137,7 +114,7 @@ class Engine:
             parts = Parts(
                 self._store,
                 self._environment,
-                executors=self._around(self._executors),
+                executors=self._around(self._performing.executors),
                 settings=self._settings,
                 secrets=self._secrets,
             )
@@ -146,6 +123,8 @@ class Engine:
             await self._store.close()
             raise
         if self._settings.capture_logs:
+            from taskengine.adapters.function.records import attach
+
             attach()
         self._parts = parts
 
@@ -155,13 +134,13 @@ class Engine:
         if parts is None:
             return
         if self._settings.capture_logs:
+            from taskengine.adapters.function.records import detach
+
             detach()
         try:
             await parts.services.stop()
         finally:  # also when whoever stops it loses patience: what is held for life must not be held without one
-            self._functions.close()
-            await self._apart.close()
-            await self._outgoing.close()
+            await self._performing.close()
             await self._store.close()
 
     @property
@@ -203,7 +182,7 @@ class Engine:
 
     def register(self, name: str, function: Callable[..., Any]) -> None:
         """Make a function known to workflows under a name."""
-        self._registry.register(name, function)
+        self._performing.registry.register(name, function)
 
     async def deploy(self, workflow: Workflow | Declares, *, source: str = "") -> StoredWorkflow:
         """Keep a version of a workflow: as data, a builder or what it built, a decorated function.
@@ -239,7 +218,7 @@ class Engine:
             return workflow
         declared = declared_by(workflow)
         for name, function in declared.functions.items():
-            self._registry.register(name, function)
+            self._performing.registry.register(name, function)
         return declared.workflow
 
     def look_for_functions(self, name: str, *, folder: str) -> None:
@@ -289,22 +268,73 @@ class Engine:
         idempotency_key: str,
     ) -> Execution:
         self._started.catalog.must_be_performable(known)
-        labels_must_fit(business_key=business_key, by=by, idempotency_key=idempotency_key)
-        priority_must_fit(priority)
+        intake = self._started.intake
+        intake.labels_must_fit(business_key=business_key, by=by, idempotency_key=idempotency_key)
+        intake.priority_must_fit(priority)
         if idempotency_key:
             earlier = await self._store.answer_of(f"start:{idempotency_key}")
             if earlier is not None:
                 return Execution(self, earlier.decode())
         started = self._started.operations.begin(
             known,
-            input_of(known, params, bounds=self._settings),
-            variables=variables_of(known.plan.workflow, params, given=variables, bounds=self._settings),
+            intake.input_of(known, params),
+            variables=intake.variables_of(known.plan.workflow, params, given=variables),
             priority=priority,
             business_key=business_key,
             by=by,
             mark=idempotency_key,
         )
         return Execution(self, await self._started.operations.started(started, mark=idempotency_key))
+
+    async def fork(
+        self,
+        execution_id: str,
+        path: str,
+        *,
+        input: Mapping[str, Json] | None = None,
+        variables: Mapping[str, Json] | None = None,
+        version: str = "",
+        by: str = "",
+        idempotency_key: str = "",
+    ) -> Execution:
+        """Start an execution that goes on from the history of another one; it is durable when this returns.
+
+        The step at ``path`` and all that comes after it begin anew (of ``/``: everything); what had ended before it or beside it is
+        taken over with what it gave. Input, variables and version (``latest`` is one) are the other one's unless given.
+        Raises what ``execute_workflow`` raises, ``NotFoundError("unknown_path")``, ``CommandRefusedError("fork_inside_group")`` and
+        ``LimitError("fork_too_large")``.
+        """
+        from taskengine.app.forking import prepared
+        from taskengine.runtime.operations import Origin
+
+        parts = self._started
+        parts.intake.labels_must_fit(by=by, idempotency_key=idempotency_key)
+        earlier = await self._store.answer_of(f"start:{idempotency_key}") if idempotency_key else None
+        if earlier is not None:
+            return Execution(self, earlier.decode())
+        fork = await prepared(
+            execution_id,
+            path,
+            store=self._store,
+            catalog=parts.catalog,
+            intake=parts.intake,
+            input=input,
+            variables=variables,
+            version=version,
+        )
+        if self._settings.can_run:
+            parts.catalog.must_be_performable(fork.known)
+        started = parts.operations.begin(
+            fork.known,
+            fork.given,
+            variables=fork.variables,
+            priority=fork.origin.priority,
+            business_key=fork.origin.business_key,
+            by=by,
+            mark=idempotency_key,
+            origin=Origin(execution_id, path, fork.heritage.tasks),
+        )
+        return Execution(self, await parts.operations.started(started, mark=idempotency_key))
 
     async def begin_many(
         self, workflow: Workflow | Declares | str | StoredWorkflow, params: list[Mapping[str, Json]]
@@ -315,12 +345,12 @@ class Engine:
         """
         known = await self._known(workflow)
         self._started.catalog.must_be_performable(known)
-        bounds, workflow_ = self._settings, known.plan.workflow
+        intake, workflow_ = self._started.intake, known.plan.workflow
         ready: list[tuple[Raw, dict[str, Raw]]] = []
         for number, one in enumerate(params):
-            payload = input_of(known, one, bounds=bounds, what=f"params[{number}]")
-            ready.append((payload, variables_of(workflow_, one, given=None, bounds=bounds)))
-            if len(ready) % bounds.batch_cap == 0:
+            payload = intake.input_of(known, one, what=f"params[{number}]")
+            ready.append((payload, intake.variables_of(workflow_, one, given=None)))
+            if len(ready) % self._settings.batch_cap == 0:
                 await asyncio.sleep(0)
         started: list[Started] = []
         for payload, variables in ready:
@@ -344,9 +374,11 @@ class Engine:
         """End the pause of exactly this path."""
         await self._command(execution_id, lambda at: cmd.Resume(at=at, path=path, by=by, reason=reason))
 
-    async def cancel_instance(self, execution_id: str, *, path: str = "/", by: str = "", reason: str = "") -> None:
-        """Ask what runs to stop; nothing at or below ``path`` starts any more."""
-        await self._command(execution_id, lambda at: cmd.Cancel(at=at, path=path, by=by, reason=reason))
+    async def cancel_instance(
+        self, execution_id: str, *, path: str = "/", by: str = "", reason: str = "", compensate: bool = False
+    ) -> None:
+        """Ask what runs to stop; nothing at or below ``path`` starts any more. ``compensate``: then undo what was done."""
+        await self._command(execution_id, lambda at: cmd.Cancel(at=at, path=path, by=by, reason=reason, compensates=compensate))
 
     async def terminate_instance(self, execution_id: str, *, path: str = "/", by: str = "", reason: str = "") -> None:
         """End it now."""
@@ -356,10 +388,47 @@ class Engine:
         """A new round for what failed or was cancelled."""
         await self._command(execution_id, lambda at: cmd.Retry(at=at, path=path, by=by, reason=reason))
 
+    async def skip_task(self, execution_id: str, path: str, *, by: str = "", reason: str = "") -> None:
+        """Go on without a task that has not completed, as if it had been done; its output is none.
+
+        ``ConflictError``: it is running (``task_running``), has completed, or is no step (``not_a_step``).
+        """
+        await self._command(execution_id, lambda at: cmd.Skip(at=at, path=path, by=by, reason=reason))
+
+    async def decide(
+        self,
+        execution_id: str,
+        path: str,
+        *,
+        approve: bool = True,
+        by: str = "",
+        comment: str = "",
+        data: Json = None,
+    ) -> None:
+        """Approve or reject what waits for a decision at ``path``. ``data`` is judged by the step's form, its defaults filled in.
+
+        ``ConflictError``: ``not_waiting_for_approval``, ``not_an_approver``, ``paused``; ``ValidationError("invalid_input")``.
+        """
+        from taskengine.app.approval import form_at
+
+        summary = await self.get_instance(execution_id)
+        known = await self._started.catalog.known(summary.workflow_id, summary.workflow_version)
+        is_judged = approve or data is not None  # who rejects need not fill in a form
+        payload = self._started.intake.answer_of(form_at(known.plan, path) if is_judged else None, data)
+        await self._command(
+            execution_id,
+            lambda at: cmd.Decide(at=at, path=path, is_approved=approve, by=by, comment=comment, data=payload),
+        )
+
+    async def set_variables(self, execution_id: str, values: Mapping[str, Json], *, by: str = "") -> None:
+        """Give variables new values: what is rendered from here on sees them. ``unknown_variable``: the workflow has none such."""
+        kept = self._started.intake.values_of(values)
+        await self._command(execution_id, lambda at: cmd.SetVariables(at=at, values=kept, by=by))
+
     async def signal(self, execution_id: str, name: str, *, data: Json = None, by: str = "", signal_id: str = "") -> None:
         """Send a signal; durable when this returns. Repeating a ``signal_id`` is a no-op."""
-        payload = payload_of(data, "data", bounds=self._settings)
-        labels_must_fit(signal_id=signal_id)
+        payload = self._started.intake.payload_of(data, "data")
+        self._started.intake.labels_must_fit(signal_id=signal_id)
         await self._command(
             execution_id,
             lambda at: cmd.Signal(at=at, name=name, data=payload, by=by),
@@ -378,6 +447,13 @@ class Engine:
             raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
         return found[0]
 
+    async def get_workflow_history(self, workflow: str | Workflow | Declares, *, limit: int = 20, offset: int = 0) -> list[Summary]:
+        """The executions of a workflow (any version), newest first. ``NotFoundError``: there is no such workflow."""
+        name = workflow if isinstance(workflow, str) else self._declared(workflow).name
+        known = await self._started.catalog.known(name, "")
+        found = await self._store.executions(ExecutionFilter(workflow_id=known.stored.workflow_id), limit=offset + limit, before="")
+        return found[offset:]
+
     async def logs(self, execution_id: str, *, step_id: str = "", after: int = 0, limit: int = 1_000) -> list[LogLine]:
         """What the work of an execution (or of one of its steps) has logged, in order, ``limit`` lines after ``after``.
 
@@ -389,7 +465,7 @@ class Engine:
         return await self._store.logs(execution_id, task=task, after=after, limit=limit)
 
     async def _command(self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str = "") -> None:
-        await self._started.operations.command(execution_id, command_of(make), mark=mark)
+        await self._started.operations.command(execution_id, self._started.intake.command_of(make), mark=mark)
 
     async def _known(self, workflow: Workflow | Declares | str | StoredWorkflow) -> KnownWorkflow:
         if isinstance(workflow, str):

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
+from shlex import quote
 from typing import Final
 
 from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
-from taskengine.app.inspect import Inspector
+from taskengine.app.approval import decision_commands, until_when
+from taskengine.app.inspect import Inspector, why_now
+from taskengine.app.tree import is_scope, label_of
+from taskengine.kernel.approval import is_asking
 from taskengine.kernel.state import Execution
 from taskengine.kernel.story import why
 from taskengine.kernel.timing import Clock
 from taskengine.model.codec import decode_event
 from taskengine.model.event import SubtreePaused
 from taskengine.model.ids import task_id
-from taskengine.model.status import Phase, Status
+from taskengine.model.status import Outcome, Phase, Status
 from taskengine.ports.store import Summary
 from taskengine.wire.execution import WireExplanation, WireReason
 from taskengine.wire.instant import iso_instant
@@ -25,7 +29,7 @@ from taskengine.wire.instant import iso_instant
 __all__ = ["explain"]
 
 _FUNCTIONS: Final = 100  # that are looked for; a workflow of many steps has few functions
-_ORDER: Final = (Phase.RUNNING, Phase.WAITING, Phase.RETRYING, Phase.READY, Phase.PENDING)
+_ORDER: Final = (Phase.RUNNING, Phase.EXPANDED, Phase.WAITING, Phase.RETRYING, Phase.READY, Phase.PENDING)
 
 
 async def explain(inspector: Inspector, word: str, *, database: str) -> WireExplanation:
@@ -41,14 +45,14 @@ async def explain(inspector: Inspector, word: str, *, database: str) -> WireExpl
         workflow_name=state.plan.workflow.name,
         status=state.status.value,
         at=iso_instant(inspector.now()),
-        why=await _headline(inspector, summary, state=state),
+        why=await _headline(inspector, summary, state=state, is_taken=is_taken),
         attended=_attended(summary, state=state, is_attended=is_attended),
         reasons=reasons,
         next=_next(state, reasons, is_waited_for=is_attended and (is_taken or not state.counts[Phase.READY]), flag=database),
     )
 
 
-async def _headline(inspector: Inspector, summary: Summary, *, state: Execution) -> str:
+async def _headline(inspector: Inspector, summary: Summary, *, state: Execution, is_taken: bool) -> str:
     if state.error is not None:
         return f"{why(state, '/')}: {state.error.type}: {state.error.message}".rstrip(": ")
     if state.is_finished or state.is_cancelling:
@@ -59,7 +63,7 @@ async def _headline(inspector: Inspector, summary: Summary, *, state: Execution)
     told = [
         f"{counts[phase]} {word}"
         for phase, word in (
-            (Phase.RUNNING, "running"),
+            (Phase.RUNNING, "running" if is_taken else "lost with the process"),
             (Phase.WAITING, "waiting for a signal or a time"),
             (Phase.RETRYING, "waiting for their next attempt"),
             (Phase.READY, "ready"),
@@ -105,10 +109,10 @@ async def _lacking(inspector: Inspector, summary: Summary, *, state: Execution) 
     known: dict[str, str] = {}
     found: dict[int, str] = {}
     with redirect_stdout(sys.stderr):  # what a module prints while it is imported is not our data
-        for number in range(1, len(state.plan.steps)):
-            step = state.plan.steps[number].step
+        for number in range(1, len(state.steps)):
+            step = state.steps[number].step
             name = step.config.get("function")
-            if step.type != "function" or state.phase[number] > Phase.RETRYING or not isinstance(name, str):
+            if step.type != "function" or state.phase[number] >= Phase.COMPLETED or not isinstance(name, str):
                 continue
             if name not in known and len(known) < _FUNCTIONS:
                 # A plain name is registered by the program that runs it: it cannot be looked for from outside.
@@ -119,28 +123,30 @@ async def _lacking(inspector: Inspector, summary: Summary, *, state: Execution) 
 
 
 def _reasons(state: Execution, *, lacking: dict[int, str], is_taken: bool) -> list[WireReason]:
-    """A reason for each open task, those that could move first."""
-    numbers = [number for number in range(1, len(state.plan.steps)) if state.phase[number] <= Phase.RETRYING]
+    """A reason for each open task but blocks, which only wait for their steps; those that could move first."""
+    numbers = [
+        number for number in range(1, len(state.steps)) if state.phase[number] < Phase.COMPLETED and not is_scope(state, number)
+    ]
     numbers.sort(key=lambda number: (number not in lacking, _ORDER.index(Phase(state.phase[number])), number))
     return [_reason(state, number, lacking=lacking.get(number, ""), is_taken=is_taken) for number in numbers]
 
 
 def _reason(state: Execution, number: int, *, lacking: str, is_taken: bool) -> WireReason:
-    step = state.plan.steps[number]
+    step, path, base = state.steps[number], state.path_of(number), state.scopes[number].base
     due_at = _due_at(state, number)
     kind = "function_not_found" if lacking and state.phase[number] != Phase.RUNNING else _kind(state, number)
-    text = why(state, step.path).removesuffix(" (join all_success)")
+    text = why_now(state, path, is_taken=is_taken).removesuffix(" (join all_success)").removesuffix(until_when(state, number))
     if kind == "slot" and not is_taken:
         text = "ready; no process has taken it up"
     return WireReason(
         task_id=task_id(state.execution_id, number),
-        path=step.path,
+        path=path,
         step_id=step.id,
         status=state.status_of(number).value,
         kind=kind,
         text=f"{lacking}; {text}" if kind == "function_not_found" else text,
         until=None if due_at is None else iso_instant(due_at),
-        waits_for=[state.plan.steps[one].id for one in step.dependencies if state.phase[one] <= Phase.RETRYING],
+        waits_for=[state.steps[base + one].id for one in step.dependencies if state.phase[base + one] < Phase.COMPLETED],
     )
 
 
@@ -160,8 +166,12 @@ def _kind(state: Execution, number: int) -> str:
             return "running"
         case Phase.RETRYING:
             return "retry"
+        case Phase.EXPANDED:
+            return "children"
         case _ if task is not None and task.is_stuck:
             return "stuck"
+        case _ if is_asking(state, number):
+            return "approval"
         case _:
             return "signal" if task is not None and task.signal else "timer"
 
@@ -178,19 +188,25 @@ def _next(state: Execution, reasons: list[WireReason], *, is_waited_for: bool, f
     """Commands that move it, the first one first."""
     execution_id = state.execution_id
     go_on = f"task-engine run --resume {execution_id}{flag}"
+    if state.outcome is Outcome.COMPENSATED:
+        return []  # it is as if it had never been: nothing of it begins again
     if state.status in {Status.FAILED, Status.CANCELLED}:
         return [f"task-engine instance retry {execution_id}{flag} && {go_on}"]
     if state.is_finished:
         return []
     commands = [f"task-engine instance resume {execution_id}{flag}"] if state.is_paused else []
     for reason in reasons:
-        task = state.live.get(state.plan.by_path[reason.path])
+        number = state.number_of(reason.path)
+        task = state.live.get(number)
         if reason.kind == "signal" and task is not None:
             commands.append(f"task-engine instance signal {execution_id} {task.signal}{flag}")
+        elif reason.kind == "approval":
+            commands += decision_commands(state, state.number_of(reason.path), flag=flag)
         elif reason.kind == "stuck":
             commands.append(f"task-engine task retry {reason.task_id}{flag}")
         elif reason.kind == "paused" and not state.is_paused:
-            commands.append(f"task-engine instance resume {execution_id} --task {reason.step_id}{flag}")
+            paused = quote(label_of(state, state.held_by(number)))
+            commands.append(f"task-engine instance resume {execution_id} --task {paused}{flag}")
     # What only the program has that was started, no other process can go on with: its reason says what to do.
     is_of_a_program = any(reason.kind == "function_not_found" and "__main__" in reason.text for reason in reasons)
     return [*dict.fromkeys(commands), *([] if is_waited_for or is_of_a_program else [go_on])]

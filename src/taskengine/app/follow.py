@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 import msgspec
 
 from taskengine.kernel.advance import fold
-from taskengine.kernel.plan import StepPlan
 from taskengine.kernel.state import Execution
 from taskengine.model.codec import decode_event
 from taskengine.model.event import Event
@@ -32,11 +31,11 @@ class Past(NamedTuple):
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """One event, the step that it is about (the execution's own stands for itself), and when that task began."""
+    """One event, the task that it is about (0 is the execution), and when that task began."""
 
     seq: int
     event: Event
-    step: StepPlan
+    task: int
     started_at: Instant | None
 
 
@@ -62,7 +61,7 @@ class Follower:
         fold(state.execution_id, state.plan, (event,), state=state)
         if number and Phase(state.phase[number]) in SETTLED:
             self._ended[number] = Past(getattr(event, "attempt", 0), started_at, event.at)
-        return Change(seq, event, state.plan.steps[number], started_at)
+        return Change(seq, event, number, started_at)
 
     def past(self, number: int) -> Past:
         """What is known of a task's work."""

@@ -5,24 +5,28 @@ An execution is restored from its snapshot and tail, whoever owns it; lists are 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from taskengine.adapters.lanes import ThreadLane
+from taskengine.app.approval import until_when
+from taskengine.app.compare import Side
 from taskengine.app.engine import open_store
 from taskengine.app.find import find_execution
 from taskengine.app.follow import Follower, Past, past
 from taskengine.app.library import Library
+from taskengine.app.tree import SCOPE, depth_of, failed_itself, is_scope, parent_of, place_of, step_id_of, undone_by
 from taskengine.errors import NotFoundError
 from taskengine.kernel.plan import Plan
 from taskengine.kernel.state import Execution
 from taskengine.kernel.story import story, why
 from taskengine.model.codec import decode_event
-from taskengine.model.event import ExecutionFailed, TaskScheduled
+from taskengine.model.event import Event, ExecutionFailed, ExecutionForked, TaskCompleted, TaskScheduled
 from taskengine.model.ids import task_id
 from taskengine.model.secret import shown
 from taskengine.model.status import Phase
@@ -35,7 +39,7 @@ from taskengine.wire.event import Places, WireEvent, wire_event
 from taskengine.wire.execution import Progress, WireExecution, WireLine, WireLogLine, WireTask, WireTaskDetail, span
 from taskengine.wire.instant import iso_instant
 
-__all__ = ["Inspector", "Whole", "execution_view", "inspecting"]
+__all__ = ["Inspector", "Listed", "Whole", "execution_view", "inspecting", "why_now"]
 
 _PAGE: Final = 1_000
 _LATE_MS: Final = 2_000  # after which nobody seems to be there to take up what is due
@@ -53,6 +57,14 @@ async def inspecting(path: str | Path) -> AsyncGenerator[Inspector]:
         await store.close()
 
 
+class Listed(NamedTuple):
+    """Executions, how many there are, and the ids of those that have not ended and that no living process runs or would take up."""
+
+    items: list[WireExecution]
+    total: int
+    unattended: frozenset[str]
+
+
 class Inspector:
     """Views over one store. Errors are the store's, and ``NotFoundError`` for what is not there."""
 
@@ -61,6 +73,7 @@ class Inspector:
         self._catalog = PlanCatalog(store, {})
         self.library = Library(store)
         self.now = environment.now
+        self._last_places = ("", 0, Places(()))  # of the execution whose containers were looked at last
 
     async def find(self, word: str) -> Summary:
         """The execution that a person means; see ``app.find``."""
@@ -68,7 +81,7 @@ class Inspector:
 
     # Lists
 
-    async def listed(self, *, statuses: tuple[str, ...], workflow: str, limit: int) -> tuple[list[WireExecution], int]:
+    async def listed(self, *, statuses: tuple[str, ...], workflow: str, limit: int) -> Listed:
         """The newest executions and how many there are; ``limit`` 0 lists all. ``workflow`` is a name or an id."""
         wanted = ExecutionFilter(statuses=statuses)
         if workflow:
@@ -80,7 +93,8 @@ class Inspector:
             rows.extend(page)
             if len(rows) == limit:
                 break
-        return [await self._listed(row) for row in rows], await self._store.count(wanted)
+        alone = await self._unattended([row for row in rows if row.finished_at is None])
+        return Listed([await self._listed(row) for row in rows], await self._store.count(wanted), alone)
 
     async def _listed(self, row: Summary) -> WireExecution:
         known = await self._catalog.known(row.workflow_id, row.workflow_version)
@@ -133,28 +147,58 @@ class Inspector:
 
     async def task(self, word: str, path: str) -> WireTaskDetail:
         """One task of it, with its story. ``NotFoundError("unknown_path")``: paths look like ``/load/``."""
-        _, state = await self.state((await self.find(word)).execution_id)
-        number = state.plan.number_of(path)
+        summary, state = await self.state((await self.find(word)).execution_id)
+        number = state.number_of(path)
         rows = [row for row in await self._store.tasks(state.execution_id) if row.task == number]
         history = [decode_event(body) for body in await whole_history(self._store, state.execution_id)]
         given = [event.input for event in history if isinstance(event, TaskScheduled) and event.task == number and event.input]
         is_done = bool(rows) and state.phase[number] == Phase.COMPLETED
         return WireTaskDetail(
             task=_task(state, number, past=past(state, number, ended=_past(rows[-1]) if rows else None)),
-            inputs=_json(given[-1] if given else state.plan.steps[number].constant_input),
-            output=_json(getattr(history[rows[-1].seq - 1], "output", Raw())) if is_done else None,
-            why=why(state, path),
+            inputs=_json(given[-1] if given else state.steps[number].constant_input),
+            output=_json(getattr(history[rows[-1].seq - 1], "output", Raw()) if is_done else _taken_over(history, number)),
+            why=why_now(state, path, is_taken=state.is_finished or (bool(summary.owner) and await self.is_attended(summary))),
             story=[WireLine(line.seq, iso_instant(line.at), line.text) for line in story(state, history, path)],
+        )
+
+    async def side(self, word: str) -> Side:
+        """The execution that a person means, for a comparison."""
+        whole = await self.whole(word)
+        state = whole.state
+        history = [decode_event(body) for body in await whole_history(self._store, state.execution_id)]
+        outputs: dict[int, Raw] = {}
+        for event in history:
+            if isinstance(event, TaskCompleted):
+                outputs[event.task] = event.output
+            elif isinstance(event, ExecutionForked):
+                outputs.update((one.task, one.output) for one in event.tasks)
+        return Side(
+            whole.view,
+            variables={name: _json(value) for name, value in state.variables.items()},
+            tasks={task.path: task for task in whole.tasks},
+            outputs={
+                state.path_of(number): _json(output)
+                for number, output in outputs.items()
+                if state.phase[number] == Phase.COMPLETED and output
+            },
         )
 
     async def is_attended(self, summary: Summary, *, besides: str = "") -> bool:
         """Whether a living node (but ``besides``) owns the execution, or is there to take it up when nobody owns it."""
+        return not await self._unattended([summary], besides=besides)
+
+    async def _unattended(self, rows: list[Summary], *, besides: str = "") -> frozenset[str]:
+        if not rows:
+            return frozenset()
         dead = await self._store.dead_nodes(besides)
-        if summary.owner:
-            return summary.owner not in dead
-        if summary.wake_at is not None and summary.wake_at + _LATE_MS <= self.now():
-            return False  # a process that takes up what others left would have: those that live only run what they were given
-        return await self._store.other_nodes(besides) > len(dead)
+        has_others = await self._store.other_nodes(besides) > len(dead)
+        # A process that takes up what others left would have: those that live only run what they were given.
+        late = self.now() - _LATE_MS
+        return frozenset(
+            row.execution_id
+            for row in rows
+            if (row.owner in dead if row.owner else not has_others or (row.wake_at is not None and row.wake_at <= late))
+        )
 
     async def follower(self, execution_id: str) -> Follower:
         """The execution from its first event on, to be read as it goes on."""
@@ -163,7 +207,7 @@ class Inspector:
 
     async def events(self, summary: Summary, *, after: int, limit: int) -> AsyncIterator[WireEvent]:
         """The history after a number, in order; ``limit`` 0 gives all of it."""
-        places = Places((step.id, step.path) for step in (await self.plan(summary)).steps)
+        places = await self._places(summary)
         left = limit or summary.seq
         while left > 0 and (page := await self._store.events(summary.execution_id, after=after, limit=min(left, _PAGE))):
             for stored in page:
@@ -171,18 +215,34 @@ class Inspector:
             left -= len(page)
             after = page[-1].seq
 
+    async def _places(self, summary: Summary) -> Places:
+        """Where its tasks stand: as the workflow says, and below containers as the history does."""
+        plan = await self.plan(summary)
+        if not any(step.blocks for step in plan.steps):
+            return Places((step.id, step.path) for step in plan.steps)
+        execution_id, seq, places = self._last_places
+        if execution_id == summary.execution_id and seq >= summary.seq:
+            return places
+        _, state = await self.state(summary.execution_id)
+        places = Places((step_id_of(state, number), state.path_of(number)) for number in range(len(state.steps)))
+        self._last_places = (summary.execution_id, state.seq, places)
+        return places
+
     async def logs(self, execution_id: str, *, task: str, after: int, limit: int) -> list[WireLogLine]:
         """Lines that its work left, in order. ``NotFoundError("unknown_path")``: paths look like ``/load/``."""
-        plan = await self.plan(await self.find(execution_id))
-        number = plan.number_of(f"/{task.strip('/')}/") if task.strip("/") else None
+        places = await self._places(await self.find(execution_id))
+        number = places.number_of(f"/{task.strip('/')}/") if task.strip("/") else None
         lines = await self._store.logs(execution_id, task=number, after=after, limit=limit)
+        if any(line.task >= len(places) for line in lines):  # of what has begun meanwhile
+            places = await self._places(await self.find(execution_id))
         return [
             WireLogLine(
                 log_id=line.log_id,
                 at=iso_instant(line.at),
                 trace_id=line.execution_id,
                 task_id=task_id(line.execution_id, line.task),
-                step_id=plan.steps[line.task].id,
+                step_id=places.step(line.task)[0],
+                path=places.step(line.task)[1],
                 attempt=line.attempt,
                 level=line.level,
                 source=line.source,
@@ -191,9 +251,20 @@ class Inspector:
             for line in lines
         ]
 
+    async def version(self, summary: Summary, version: str) -> Plan:
+        """A version of an execution's workflow: its own when none is named; ``latest`` is one. ``NotFoundError``: there is none."""
+        label = "" if version == "latest" else version or summary.workflow_version
+        return (await self._catalog.known(summary.workflow_id, label)).plan
+
     async def plan(self, summary: Summary) -> Plan:
         """The compiled workflow of an execution."""
         return (await self._catalog.known(summary.workflow_id, summary.workflow_version)).plan
+
+
+def _taken_over(history: Sequence[Event], number: int) -> Raw:
+    """What a task gave in the execution that this one is a fork of."""
+    taken = [one for event in history[:2] if isinstance(event, ExecutionForked) for one in event.tasks if one.task == number]
+    return taken[0].output if taken else Raw()
 
 
 class Whole:
@@ -213,16 +284,36 @@ class Whole:
 
     @property
     def tasks(self) -> list[WireTask]:
-        """Every task in the order of the document."""
-        return [_task(self.state, number, past=self.past(number)) for number in range(1, len(self.state.plan.steps))]
+        """Every task in the order of the document, each before those below it."""
+        return [_task(self.state, number, past=self.past(number)) for number in self._numbers()]
+
+    @property
+    def failures(self) -> list[WireTask]:
+        """The tasks that failed by themselves, and not because something below them did; what undoes others comes last."""
+        numbers = [number for number in self._numbers() if failed_itself(self.state, number)]
+        numbers.sort(key=lambda number: undone_by(self.state, number) > 0)
+        return [_task(self.state, number, past=self.past(number)) for number in numbers]
+
+    def _numbers(self) -> Sequence[int]:
+        state = self.state
+        numbers = range(1, len(state.steps))
+        return sorted(numbers, key=lambda number: place_of(state, number)) if state.groups or state.saga is not None else numbers
+
+
+def why_now(state: Execution, path: str, *, is_taken: bool) -> str:
+    """Why a task is where it is. ``is_taken``: a living process has the execution; else what the state calls running was lost."""
+    number = state.number_of(path)
+    if number and not is_taken and state.phase[number] == Phase.RUNNING:
+        return f"attempt {state.live[number].attempt} was lost with its process"
+    return why(state, path) + until_when(state, number)
 
 
 def execution_view(summary: Summary, state: Execution) -> WireExecution:
     """One execution as it is shown, from its row and its state."""
     counts = state.counts
-    running = 0 if state.is_finished else counts[Phase.RUNNING]
+    running = 0 if state.is_finished else counts[Phase.RUNNING] + counts[Phase.EXPANDED]
     progress = Progress(
-        total=state.plan.size,
+        total=state.size,
         completed=counts[Phase.COMPLETED],
         failed=counts[Phase.FAILED],
         running=running,
@@ -235,6 +326,8 @@ def execution_view(summary: Summary, state: Execution) -> WireExecution:
         output=_json(state.output),
         error_code=None if error is None else error.type,
         error_message=None if error is None else error.message,
+        forked_from=state.forked_from or UNSET,
+        forked_at=state.forked_at or UNSET,
     )
 
 
@@ -265,7 +358,8 @@ def _past(row: TaskRow) -> Past:
 
 
 def _task(state: Execution, number: int, *, past: Past) -> WireTask:
-    plan = state.plan.steps[number]
+    plan, is_block = state.steps[number], is_scope(state, number)
+    above = parent_of(state, number)
     live = state.live.get(number)
     started, finished, duration, duration_ms = span(past.started_at, past.ended_at)
     status = state.status_of(number).value
@@ -274,17 +368,17 @@ def _task(state: Execution, number: int, *, past: Past) -> WireTask:
     return WireTask(
         id=task_id(state.execution_id, number),
         trace_id=state.execution_id,
-        parent_id=state.execution_id,
-        path=plan.path,
-        depth=1 if number else 0,
-        step_id=plan.id,
-        name=plan.step.name or plan.id,
-        type=plan.step.type,
+        parent_id=task_id(state.execution_id, above) if above else state.execution_id,
+        path=state.path_of(number),
+        depth=depth_of(state, number),
+        step_id=step_id_of(state, number),
+        name=state.scopes[number].segment if is_block else plan.step.name or plan.id,
+        type=SCOPE if is_block else plan.step.type,
         status=status,
         state=status,
         outcome=outcome,
         attempt=past.attempt,
-        idempotency_key=f"{state.execution_id}{plan.path}",
+        idempotency_key=f"{state.execution_id}{state.path_of(number)}",
         started_at=started,
         finished_at=finished,
         duration=duration,

@@ -17,7 +17,7 @@ from taskengine.ports.store import ExecutionFilter, Store, StoredWorkflow
 from taskengine.wire.instant import iso_instant
 from taskengine.wire.workflow import WireVersion, WireWorkflow
 
-__all__ = ["Library", "workflow_of"]
+__all__ = ["Library", "document_of", "is_of", "workflow_of"]
 
 _SHORTEST: Final = 4  # characters of an id that may stand for it
 _MOST: Final = 10_000
@@ -103,7 +103,7 @@ class Library:
             WireVersion(
                 version=one.version,
                 is_latest=place == 0,
-                task_count=len(workflow_of(one).steps),
+                task_count=workflow_of(one).step_count,
                 created_at=iso_instant(one.created_at),
             )
             for place, one in enumerate(await self._store.versions(stored.workflow_id))
@@ -118,7 +118,7 @@ class Library:
             name=stored.name,
             description=workflow.description,
             version=stored.version,
-            task_count=len(workflow.steps),
+            task_count=workflow.step_count,
             tags=list(workflow.tags),
             owner_id=workflow.owner or None,
             source=stored.source or None,
@@ -141,6 +141,14 @@ def workflow_of(stored: StoredWorkflow) -> Workflow:
             hint="it may come from a newer version: upgrade, or upload it again",
         ) from None
     return msgspec.structs.replace(workflow, version=stored.version)
+
+
+def is_of(workflow: Workflow, stored: StoredWorkflow) -> bool:
+    """Whether a workflow says the same as the stored version, its label aside. ``DefinitionError``: that one cannot be read."""
+    known, asked = (
+        msgspec.json.encode(msgspec.structs.replace(one, version=""), order="sorted") for one in (workflow_of(stored), workflow)
+    )
+    return known == asked
 
 
 def document_of(stored: StoredWorkflow) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from taskengine.model.value import Instant
 from taskengine.ports.executor import Executor
-from taskengine.ports.outbound import EGRESS_ALLOW, EgressPolicy, Outbound
 from taskengine.runtime.settings import NodeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+
+    from taskengine.ports.outbound import EgressPolicy, Outbound
 
 __all__ = ["Outgoing", "policy_from"]
 
@@ -20,6 +21,8 @@ _LOOPBACK: Final = "loopback"
 
 def policy_from(variables: Mapping[str, str]) -> EgressPolicy:
     """The policy of an environment: hosts, addresses and networks with commas between them; ``loopback`` is this machine."""
+    from taskengine.ports.outbound import EGRESS_ALLOW, EgressPolicy
+
     entries = [entry.strip() for entry in variables.get(EGRESS_ALLOW, "").split(",") if entry.strip()]
     return EgressPolicy(
         allow=tuple(entry for entry in entries if entry.lower() != _LOOPBACK),
@@ -28,10 +31,14 @@ def policy_from(variables: Mapping[str, str]) -> EgressPolicy:
 
 
 class Outgoing:
-    """The client and those who use it. ``outbound``: one that somebody else made and closes."""
+    """The client and those who use it. Without a ``policy`` the ``variables`` of the environment say what it is.
 
-    def __init__(self, policy: EgressPolicy, *, outbound: Outbound | None = None) -> None:
+    ``outbound``: a client that somebody else made and closes.
+    """
+
+    def __init__(self, policy: EgressPolicy | None, *, outbound: Outbound | None, variables: Mapping[str, str]) -> None:
         self._policy = policy
+        self._variables = variables
         self._given = outbound
         self._made: Outbound | None = None
 
@@ -43,7 +50,7 @@ class Outgoing:
         if self._made is None:
             from taskengine.adapters.http import LazyOutbound
 
-            self._made = LazyOutbound(self._policy)
+            self._made = LazyOutbound(self._policy if self._policy is not None else policy_from(self._variables))
         return self._made
 
     def executor(self, settings: NodeSettings, *, now: Callable[[], Instant]) -> Executor:

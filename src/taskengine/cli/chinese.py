@@ -29,7 +29,7 @@ _HELP: Final[dict[str, str]] = {
     "Run a workflow here and now, or go on with one.": "就地运行一个工作流，或继续未完成的执行。",
     "Check, keep, show and run workflows.": "检查、保存、查看和运行工作流。",
     "See and control executions.": "查看和控制执行。",
-    "Try one task again, or stop it.": "重试或停止单个任务。",
+    "Decide, try again, skip or stop one task.": "决定、重试、跳过或停止单个任务。",
     "What an error code means, and what to do.": "错误码的含义和处理办法。",
     "Look whether this place and this database are fine.": "检查运行环境和数据库是否正常。",
     "Check, back up and prune the database.": "检查、备份和清理数据库。",
@@ -106,12 +106,28 @@ _INSTANCE: Final[dict[str, str]] = {
     "Ask what runs to stop, then end.": "请求正在运行的任务停止，然后结束。",
     "End at once.": "立即结束。",
     "Try again what failed or was cancelled.": "重试失败或被取消的任务。",
+    "Give variables new values.": "修改变量的值。",
+    "Begin a new execution in the middle of this one.": "从这个执行的中途开始一个新的执行。",
+    "Start a new execution from the history of one up to a step; the first one stays as it is.\n\nWhat had ended before the step or "
+    "beside it is taken over with what it gave and is not performed again.": "从一个执行到某一步为止的历史开始一个新的执行，原来的执行不变。\n\n"
+    "这一步之前或旁边已经结束的步骤连同结果一起沿用，不再执行。",
+    "The step that begins anew, with all after it; / for all steps.": "从这一步起（连同其后的步骤）重新开始；/ 表示所有步骤。",
+    "A value of the input that is another one now. Repeatable.": "改动的输入值，可重复。",
+    "This version of the workflow (latest is one) instead of the same.": "使用工作流的这个版本（可以写 latest），而不是原来的版本。",
+    "What is different between two executions.": "两个执行之间的差别。",
+    "Say what is different between two executions: version, input, variables, and task by task status, attempts, error and output.\n\n"
+    "Of an input or an output the first place that differs is shown.": "说明两个执行的差别：版本、输入、变量，以及每个任务的状态、尝试次数、错误和输出。\n\n"
+    "输入和输出只显示第一个不同之处。",
+    "Also what is the same.": "也显示相同的部分。",
     "Send a message to waiting steps.": "给等待中的步骤发送信号。",
-    "List executions, newest first.": "列出执行，最新的在前。",
+    "List executions, newest first.\n\nDURATION is the time from start to end on the clock: pauses, waits and times without a process "
+    "are in it.": "列出执行，最新的在前。\n\nDURATION 是从开始到结束的实际时间，包括暂停、等待和没有进程的时间。",
     "Only these: running, waiting, paused, completed, failed, cancelled.": "只显示这些状态：running, waiting, paused, completed, "
     "failed, cancelled。",
     "Only executions of this workflow (name or id).": "只显示这个工作流（名称或标识）的执行。",
-    "Show an execution: how far it is, and a line for each task.": "查看一个执行的进度，每个任务一行。",
+    "Show an execution: how far it is, and a line for each task.\n\nDURATION of a task is the time from its first attempt to its end: "
+    "retries, pauses and times without a process are in it.": "查看一个执行的进度，每个任务一行。\n\n"
+    "任务的 DURATION 是从第一次尝试到结束的实际时间，包括重试、暂停和没有进程的时间。",
     "One task, its story and why it is where it is: load or /load/.": "查看单个任务的经过和当前原因：load 或 /load/。",
     "A line for each task, however many there are.": "不论多少，每个任务都显示一行。",
     "Follow it to its end first; the exit code is its outcome.": "先跟踪到结束；退出码是执行的结果。",
@@ -143,13 +159,27 @@ _INSTANCE: Final[dict[str, str]] = {
     "End the execution at once, without waiting for what runs.": "立即结束执行，不等待正在运行的任务。",
     "Try again what failed or was cancelled, with the recorded inputs; what was completed stays.": "用记录的输入重试失败或被取消的任务，"
     "已完成的保持不变。",
+    "Then undo what was done, where the steps say how.": "然后撤销已做的事（步骤写明怎样撤销时）。",
     "Send SIGNAL to the steps of the execution that wait for it; an early one waits for them.": "把 SIGNAL 发给等待它的步骤；"
     "提前到达的信号会保留。",
+    "Give variables of an execution that goes on new values; steps that begin later see them.\n\nA VALUE is a number, true, a list, an object or null in JSON, or else text; "
+    "@FILE holds a JSON object. What has begun keeps the\ninputs that it was given.": "修改正在进行的执行的变量，之后开始的步骤会看到新值。\n\n"
+    "VALUE 是 JSON 的数字、true、列表、对象或 null，否则是文本；@FILE 是含 JSON 对象的文件。已经开始的步骤保留原来的输入。",
     "What it carries: JSON, or a file with JSON.": "信号的数据：JSON，或 JSON 文件。",
     "Sending the same KEY again changes nothing.": "用相同的 KEY 重复发送不会有任何改变。",
 }
 _SAID: Final[dict[str, str]] = {
     "error": "错误",
+    "warning": "警告",
+    "valid": "有效",
+    "no process": "无进程",
+    "no process: nothing runs it or would take it up; to go on with the newest: {command}": "无进程：没有进程在运行或会接手；"
+    "继续最近的一个: {command}",
+    "{file} has changed ({what}): {execution} goes on with version {version}, which it began with": "{file} 已改动（{what}）："
+    "{execution} 仍按开始时的版本 {version} 继续",
+    "version {version}": "版本 {version}",
+    "a version that is not kept yet": "尚未保存的版本",
+    "a new run takes the file as it is": "新的执行使用当前文件",
     "hint": "提示",
     "next": "下一步",
     "next:": "下一步:",
@@ -169,12 +199,26 @@ _SAID: Final[dict[str, str]] = {
     "showing {shown} of {total}; --all shows every one": "显示 {total} 个中的 {shown} 个；--all 显示全部",
     "No process runs it; to go on with it: {command}": "没有进程在运行它；继续执行: {command}",
     "only the watching ended; to watch again: {command}": "只是停止了观看；再次观看: {command}",
+    "pending": "待运行",
+    "running": "运行中",
+    "waiting": "等待中",
     "paused": "已暂停",
+    "completed": "已完成",
+    "failed": "失败",
+    "cancelled": "已取消",
+    "skipped": "已跳过",
     "resumed": "已继续",
     "cancelling": "正在取消",
+    "approved": "已同意",
+    "rejected": "已拒绝",
+    "goes on without": "已跳过，继续:",
     "terminated": "已终止",
     "has a new round": "开始了新一轮",
     "has the signal {name}": "收到信号 {name}",
+    "has new values: {names}": "已有新值: {names}",
+    "is a fork of {origin}, from {path} on": "是 {origin} 的分叉，从 {path} 开始",
+    "fork of {origin}, from {path} on": "{origin} 的分叉，从 {path} 开始",
+    "no differences": "没有差别",
     "now: {counts}": "当前: {counts}",
     "it has ended again already: {status}{error}": "已经再次结束: {status}{error}",
     "none": "无",
@@ -222,7 +266,8 @@ def translated(text: str) -> str:
     for pattern, chinese in _patterns():
         found = pattern.fullmatch(text)
         if found is not None:
-            return chinese.format(**found.groupdict())
+            facts = found.groupdict()
+            return chinese.format(**{name: TEXTS.get(fact, fact) if name == "status" else fact for name, fact in facts.items()})
     return text
 
 

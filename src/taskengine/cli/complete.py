@@ -36,7 +36,7 @@ def execution_ids(ctx: click.Context, _param: click.Parameter, incomplete: str) 
     """The newest executions, and the words that stand for one."""
 
     async def look_at(inspector: Inspector) -> list[tuple[str, str]]:
-        found, _ = await inspector.listed(statuses=(), workflow="", limit=_MOST)
+        found, *_ = await inspector.listed(statuses=(), workflow="", limit=_MOST)
         return [(one.id, f"{one.workflow_name} {one.status}") for one in found]
 
     words = [("@latest", "the newest"), ("@failed", "the newest that failed")]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
@@ -20,25 +21,37 @@ if TYPE_CHECKING:
     from taskengine.kernel.state import Execution as State
     from taskengine.model.value import Json
 
-__all__ = ["cancel", "give", "path_of", "pause", "resume", "retry", "signal", "terminate"]
+__all__ = [
+    "cancel",
+    "give",
+    "give_verb",
+    "path_of",
+    "pause",
+    "payload_of",
+    "resume",
+    "retry",
+    "set_variables",
+    "signal",
+    "terminate",
+]
 
 _LOOKS = 10
 _LOOK_EVERY_S = 0.1
+_GUESSED = 500  # characters of data that is no JSON, of which it is said what was probably meant
 Act: TypeAlias = "Callable[[Engine, str], Awaitable[None]]"
 
 
-def _control(name: str, *, done: str, text: str, examples: tuple[str, ...]) -> click.Command:
+def _control(
+    name: str, *, done: str, text: str, examples: tuple[str, ...], options: tuple[Callable[[Any], Any], ...] = ()
+) -> click.Command:
     """A command that needs an execution, perhaps one of its tasks, and a reason. ``name`` is the engine's verb."""
 
-    def act(*, execution: str, task: str, reason: str, by: str, database: Database, output: str) -> None:
+    def act(*, execution: str, task: str, reason: str, by: str, database: Database, output: str, **more: bool) -> None:
         async def perform(engine: Engine, execution_id: str) -> None:
-            await getattr(engine, f"{name}_instance")(execution_id, path=path_of(task), by=by, reason=reason)
+            await getattr(engine, f"{name}_instance")(execution_id, path=path_of(task), by=by, reason=reason, **more)
 
         told = f"{say(done)} {path_of(task)}" if task else say(done)
-        if name == "retry":
-            give(execution, perform, database=database, output=output, done=told, after=retried, waits=True)
-        else:
-            give(execution, perform, database=database, output=output, done=told)
+        give_verb(name, execution, act=perform, database=database, output=output, done=told)
 
     command: Any = act
     for option in (
@@ -46,6 +59,7 @@ def _control(name: str, *, done: str, text: str, examples: tuple[str, ...]) -> c
         database_option,
         by_option,
         click.option("--reason", default="", metavar="TEXT", help="Why; kept in the history."),
+        *options,
         click.option("--task", default="", metavar="PATH", help="One task only: its step's id or path, load or /load/."),
         execution_argument,
     ):
@@ -53,13 +67,25 @@ def _control(name: str, *, done: str, text: str, examples: tuple[str, ...]) -> c
     return click.command(name, cls=EngineCommand, help=text, examples=examples)(command)
 
 
-def retried(state: State) -> str:
+def give_verb(name: str, execution: str, *, act: Act, database: Database, output: str, done: str) -> None:
+    """As ``give``, for a verb of the engine; a retry, or a skip, is looked at for a moment."""
+    is_round = name in {"retry", "skip"}
+    after = _retried if is_round else _nothing
+    give(execution, act, database=database, output=output, done=done, after=after, waits=is_round)
+
+
+def _nothing(_: State) -> str:
+    """There is nothing more to say."""
+    return ""
+
+
+def _retried(state: State) -> str:
     """What a new round has come to, a moment after it began."""
     from taskengine.cli.rows import counted
 
     if state.is_finished:
         error = f": {state.error.type}: {state.error.message}".rstrip(": ") if state.error is not None else ""
-        return say("it has ended again already: {status}{error}", status=state.status.value, error=error)
+        return say("it has ended again already: {status}{error}", status=say(state.status.value), error=error)
     return say("now: {counts}", counts=counted(state))
 
 
@@ -85,7 +111,11 @@ cancel = _control(
     "cancel",
     done="cancelling",
     text="Ask what runs to stop; nothing new starts, and the execution ends as cancelled.",
-    examples=("task-engine instance cancel @latest --reason 'wrong input'",),
+    examples=(
+        "task-engine instance cancel @latest --reason 'wrong input'",
+        "task-engine instance cancel 9K3F --compensate",
+    ),
+    options=(click.option("--compensate", is_flag=True, help="Then undo what was done, where the steps say how."),),
 )
 terminate = _control(
     "terminate",
@@ -118,7 +148,7 @@ retry = _control(
 @output_option("table", "json", "yaml", "name")
 def signal(*, execution: str, name: str, data: str, signal_id: str, by: str, database: Database, output: str) -> None:
     """Send SIGNAL to the steps of the execution that wait for it; an early one waits for them."""
-    payload = _payload(data)
+    payload = payload_of(data)
 
     async def perform(engine: Engine, execution_id: str) -> None:
         await engine.signal(execution_id, name, data=payload, by=by, signal_id=signal_id)
@@ -127,13 +157,45 @@ def signal(*, execution: str, name: str, data: str, signal_id: str, by: str, dat
     give(execution, perform, database=database, output=output, done=done, after=lambda state: _heard(state, name))
 
 
+@click.command(
+    "set-variables",
+    cls=EngineCommand,
+    examples=(
+        "task-engine instance set-variables @latest batch_size=500",
+        'task-engine instance set-variables 9K3F \'hosts=["a", "b"]\' note=text',
+        "task-engine instance set-variables @latest @values.json",
+    ),
+)
+@execution_argument
+@click.argument("values", metavar="NAME=VALUE|@FILE", nargs=-1, required=True)
+@by_option
+@database_option
+@output_option("table", "json", "yaml", "name")
+def set_variables(*, execution: str, values: tuple[str, ...], by: str, database: Database, output: str) -> None:
+    """Give variables of an execution that goes on new values; steps that begin later see them.
+
+    A VALUE is a number, true, a list, an object or null in JSON, or else text; @FILE holds a JSON object. What has begun keeps the
+    inputs that it was given.
+    """
+    from taskengine.cli.inputs import read_inputs
+
+    given = read_inputs(values, None, option="")
+
+    async def perform(engine: Engine, execution_id: str) -> None:
+        await engine.set_variables(execution_id, given, by=by)
+
+    give(execution, perform, database=database, output=output, done=say("has new values: {names}", names=", ".join(given)))
+
+
 def _heard(state: State, name: str) -> str:
     """What became of a signal that is in the history now; nothing where a step took it."""
     from taskengine.model.status import Phase
 
     if state.is_finished or not state.signals.get(name):
         return ""
-    steps = [one.step for one in state.plan.steps if one.step.type == "wait" and state.phase[one.number] <= Phase.RETRYING]
+    steps = [
+        one.step for number, one in enumerate(state.steps) if one.step.type == "wait" and state.phase[number] < Phase.COMPLETED
+    ]
     names = [signal for step in steps if isinstance(signal := step.config.get("signal"), str)]
     if name in names or any("{{" in signal for signal in names):
         return say("no step waits for {name} just now: it is kept until one does", name=name)
@@ -142,7 +204,8 @@ def _heard(state: State, name: str) -> str:
     return say(told, name=name, there=there)
 
 
-def _payload(data: str) -> Json:
+def payload_of(data: str) -> Json:
+    """What ``--data`` says. ``DefinitionError("invalid_data")`` for what is no JSON, or cannot be read."""
     from msgspec import DecodeError
 
     from taskengine.errors import DefinitionError
@@ -154,11 +217,27 @@ def _payload(data: str) -> Json:
                 return decode(file.read())
         return decode(data.encode())
     except (DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise DefinitionError(
-            "invalid_data", f"--data is not JSON: {error}", hint="text stands in quotes: --data '\"text\"'"
-        ) from None
+        raise DefinitionError("invalid_data", f"--data is not JSON: {error}", hint=_as_json(data)) from None
     except OSError as error:
         raise DefinitionError("invalid_data", f"{data[1:]} cannot be read: {error.strerror}") from None
+
+
+def _as_json(data: str) -> str:
+    """What was probably meant, as JSON to paste: ``{by: Grace}`` is YAML, and a word alone is text."""
+    import json
+    from shlex import quote
+
+    import yaml
+
+    meant: object = "text"
+    if len(data) <= _GUESSED and not data.startswith("@") and not set("&*!\0") & set(data):
+        with suppress(yaml.YAMLError, UnicodeError):
+            meant = yaml.safe_load(data)
+    try:
+        written = json.dumps(meant, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):  # dates and the like, which are no JSON
+        written = json.dumps(data)
+    return f"in JSON, text and keys stand in double quotes: --data {quote(written)}"
 
 
 def give(
@@ -168,7 +247,7 @@ def give(
     database: Database,
     output: str,
     done: str,
-    after: Callable[[State], str] = lambda _: "",
+    after: Callable[[State], str] = _nothing,
     waits: bool = False,
 ) -> None:
     """Find the execution, act, and show what came of it.

@@ -14,8 +14,8 @@ from taskengine.cli.output import emit, note
 from taskengine.cli.perform import Ending, Order
 from taskengine.cli.terminal import Look, look
 from taskengine.define.phrase import visible
-from taskengine.model.status import Status
-from taskengine.wire.execution import WireExecution
+from taskengine.model.status import Outcome, Status
+from taskengine.wire.execution import WireExecution, WireTask
 
 __all__ = ["exit_of", "outcome_line", "reasons", "show_ending"]
 
@@ -50,7 +50,7 @@ def show_ending(ending: Ending, *, order: Order, output: str) -> None:
 def outcome_line(ending: Ending, *, style: Look) -> str:
     """How it ended, in one line."""
     execution = ending.execution
-    done = f"{execution.progress.completed:,}/{execution.progress.total:,} steps"
+    done = f"{execution.progress.completed:,}/{execution.progress.total:,} {'tasks' if ending.has_blocks else 'steps'}"
     if ending.skipped:
         done += f", {ending.skipped:,} skipped"
     if ending.stopped_by:
@@ -68,13 +68,17 @@ def reasons(ending: Ending) -> list[str]:
     for task in ending.failed[:_FAILED_SHOWN]:
         first, *more = (task.error_msg or "").splitlines() or [""]
         attempt = f" (attempt {task.attempt})" if task.attempt > 1 else ""
-        lines.append(f"{visible(task.step_id)}: {task.error_code}: {visible(first)}".rstrip(": ") + attempt)
+        lines.append(f"{visible(_label(task))}: {task.error_code}: {visible(first)}".rstrip(": ") + attempt)
         lines += [f"    {visible(line)}" for line in more[-_LINES_SHOWN:]]
     if len(ending.failed) > _FAILED_SHOWN:
         lines.append(f"and {len(ending.failed) - _FAILED_SHOWN} more")
     if not lines and isinstance(execution.error_code, str):
         lines.append(f"{execution.error_code}: {visible(_text(execution.error_message))}".rstrip(": "))
     return lines
+
+
+def _label(task: WireTask) -> str:
+    return task.path.strip("/")
 
 
 def _text(value: str | msgspec.UnsetType | None) -> str:
@@ -87,11 +91,14 @@ def _next(ending: Ending, *, order: Order) -> list[tuple[str, str]]:
         return [("go on", order.resume_command(execution.id))]
     if execution.status == Status.COMPLETED:
         return [("next", order.database.command(f"instance status {execution.id}"))]
-    return [("see why", _status(ending, order=order)), ("try again", _again(execution, order=order))]
+    why = ("see why", _status(ending, order=order))
+    if execution.outcome == Outcome.COMPENSATED:
+        return [why]  # it is as if it had never been
+    return [why, ("try again", _again(execution, order=order))]
 
 
 def _status(ending: Ending, *, order: Order) -> str:
-    task = f" --task {shlex.quote(ending.failed[0].step_id)}" if ending.failed else ""
+    task = f" --task {shlex.quote(_label(ending.failed[0]))}" if ending.failed else ""
     return order.database.command(f"instance status {ending.execution.id}{task}")
 
 

@@ -77,8 +77,8 @@ def _reasons(reasons: Sequence[WireReason], *, now: Instant, style: Look) -> lis
     heads = ["TASK", "STATUS", "UNTIL"]
     rows = [
         [
-            f"{style.mark('retrying' if one.kind == 'retry' else one.status)} {visible(one.step_id)}",
-            style.colored(one.status, one.status),
+            f"{style.mark('retrying' if one.kind == 'retry' else one.status)} {visible(one.path.strip('/'))}",
+            style.colored(say(one.status), one.status),
             until(one.until, now=now, style=style),
         ]
         for one in reasons

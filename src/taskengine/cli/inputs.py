@@ -18,9 +18,9 @@ from taskengine.define.phrase import described, quoted
 from taskengine.define.validator import InputSchema
 from taskengine.errors import NotFoundError, ValidationError
 from taskengine.model.plain import NotPlainError, written
-from taskengine.model.value import Json, decode
+from taskengine.model.value import Json, Raw, decode
 
-__all__ = ["read_inputs"]
+__all__ = ["edited", "read_inputs"]
 
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 _EXAMPLES: Final[dict[str, str]] = {
@@ -37,18 +37,29 @@ _MARK: Final = b"\xef\xbb\xbf"  # a byte order mark, which some editors write
 _WIDE: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
-def read_inputs(given: Sequence[str], schema: Mapping[str, Any] | None) -> dict[str, Json]:
-    """The input that these options mean; later ones win. ``ValidationError("invalid_input")`` names everything that is wrong."""
+def edited(before: Raw, given: Sequence[str], *, schema: Mapping[str, Any] | None) -> dict[str, Json]:
+    """An input with these values instead of some of its own. Raises as ``read_inputs`` does."""
+    values = decode(before) if before else None
+    return read_inputs(given, schema, before=values if isinstance(values, dict) else {})
+
+
+def read_inputs(
+    given: Sequence[str], schema: Mapping[str, Any] | None, *, option: str = "--input ", before: Mapping[str, Json] | None = None
+) -> dict[str, Json]:
+    """The input that these options mean; later ones win. ``ValidationError("invalid_input")`` names everything that is wrong.
+
+    ``before``: values that none of them names.
+    """
     properties = _mapping((schema or {}).get("properties"))
-    values: dict[str, Json] = {}
-    for option in given:
-        if option.startswith("@"):
-            values.update(_from_file(option[1:]))
+    values: dict[str, Json] = dict(before or {})
+    for one in given:
+        if one.startswith("@"):
+            values.update(_from_file(one[1:]))
             continue
-        name, equals, text = option.partition("=")
+        name, equals, text = one.partition("=")
         if not equals or not name:
             raise ValidationError(
-                "invalid_input", f"{quoted(option)} is no input", hint="write --input name=value or --input @file.json"
+                "invalid_input", f"{quoted(one)} is no input", hint=f"write {option}name=value or {option}@file.json"
             )
         values[name] = _typed(name, text, types=_types(properties.get(name)))
     _must_fit(values, schema, properties=properties)

@@ -21,6 +21,7 @@ instance = LazyGroup(
         "history": (f"{_LOOKING}:history", "The executions of one workflow, with what ended them."),
         "tasks": (f"{_LOOKING}:tasks", "Every task of one execution."),
         "explain": ("taskengine.cli.explaining:explain", "Why one execution is not further, and what moves it."),
+        "diff": ("taskengine.cli.comparing:diff", "What is different between two executions."),
         "watch": ("taskengine.cli.watching:watch", "Follow one execution to its end."),
         "events": (f"{_LOOKING}:events", "The history of one execution."),
         "logs": ("taskengine.cli.logs:logs", "What the work of one execution said."),
@@ -29,6 +30,8 @@ instance = LazyGroup(
         "cancel": (f"{_CONTROL}:cancel", "Ask what runs to stop, then end."),
         "terminate": (f"{_CONTROL}:terminate", "End at once."),
         "retry": (f"{_CONTROL}:retry", "Try again what failed or was cancelled."),
+        "set-variables": (f"{_CONTROL}:set_variables", "Give variables new values."),
+        "fork": ("taskengine.cli.forking:fork", "Begin a new execution in the middle of this one."),
         "signal": (f"{_CONTROL}:signal", "Send a message to waiting steps."),
     },
 )

@@ -1,6 +1,7 @@
 """In which language a command speaks to people: English, the source, or Chinese by ``--lang zh`` or a Chinese locale.
 
-Data, ids, names of errors and statuses are never translated. The catalogue is loaded when something is to be said in Chinese.
+Data, ids and names of errors are never translated; the words of statuses are where people read them. The catalogue is loaded when
+something is to be said in Chinese.
 """
 
 from __future__ import annotations

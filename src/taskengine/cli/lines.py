@@ -6,10 +6,13 @@ import sys
 from typing import Final, Protocol
 
 from taskengine.app.follow import Change, Follower
+from taskengine.app.tree import failed_itself, is_scope, label_of
 from taskengine.cli.output import paired
 from taskengine.cli.rows import told
+from taskengine.kernel.approval import approvers_of, is_asking
 from taskengine.model import event as ev
 from taskengine.model.duration import format_duration
+from taskengine.model.status import Outcome
 from taskengine.model.value import Instant, TaskError
 from taskengine.wire.instant import iso_instant
 
@@ -26,6 +29,12 @@ _ENDS: Final[dict[type, str]] = {
     ev.ExecutionTimedOut: "failed",
     ev.ExecutionCancelled: "cancelled",
     ev.ExecutionTerminated: "cancelled",
+}
+# What these events mean by themselves; the others say it.
+_OUTCOMES: Final[dict[type, Outcome]] = {
+    ev.ExecutionTimedOut: Outcome.TIMED_OUT,
+    ev.ExecutionTerminated: Outcome.TERMINATED,
+    ev.TaskQuarantined: Outcome.QUARANTINED,
 }
 
 
@@ -75,28 +84,42 @@ class Lines:
 def line_of(follower: Follower, change: Change) -> str:
     """The line of one change; empty for what only the engine cares for."""
     event, state = change.event, follower.state
-    fields = _task_fields(event) or _execution_fields(event)
+    fields = _task_fields(event, is_container=change.task in state.groups) or _execution_fields(event) or _saga_fields(event)
     if type(event) in _ENDS:
-        fields = {"status": _ENDS[type(event)], "outcome": getattr(event, "outcome", None), **_span(change)}
-    if not fields:
+        fields = _end_fields(change)
+    elif isinstance(event, ev.TaskStarted) and is_asking(state, event.task):
+        fields["approvers"] = ", ".join(approvers_of(state, event.task)) or "anybody"
+    if not fields or (is_scope(state, change.task) and not failed_itself(state, change.task)):
         return ""
     if isinstance(event, ev.ExecutionStarted):
         fields["workflow"] = state.plan.workflow.name
     error: TaskError | None = getattr(event, "error", None)
     if error is not None:
         fields["error"] = f"{error.type}: {error.message}".rstrip(": ")
-    subject = {"step": change.step.id} if change.step.number else {"execution": state.execution_id}
+    subject = {"step": label_of(state, change.task)} if change.task else {"execution": state.execution_id}
     return f"{iso_instant(event.at)} {paired({**subject, **fields})}"
 
 
-def _task_fields(event: ev.Event) -> dict[str, object]:
+def _end_fields(change: Change) -> dict[str, object]:
+    event = change.event
+    outcome = _OUTCOMES.get(type(event)) or getattr(event, "outcome", None)
+    fields = {"status": _ENDS[type(event)], "outcome": outcome, **_span(change)}
+    return fields | {"by": event.by, "reason": event.note} if isinstance(event, ev.TaskSkipped) else fields
+
+
+def _task_fields(event: ev.Event, *, is_container: bool) -> dict[str, object]:
     match event:
         case ev.TaskScheduled():
             return {"status": "running", "attempt": event.attempt}
         case ev.TaskProgressReported() if event.progress:
             return {"progress": told(event.progress)}
         case ev.TaskStarted():
-            return {"status": "waiting", "signal": event.signal}
+            return {"status": "running"} if is_container else {"status": "waiting", "signal": event.signal}
+        case ev.ApprovalDecided():
+            decision = "approved" if event.is_approved else "rejected"
+            return {"decision": decision, "by": event.by, "comment": event.comment}
+        case ev.ApprovalEscalated():
+            return {"escalated_to": ", ".join(event.to)}
         case ev.TaskRetryScheduled():
             retry_in = format_duration(max(0, event.due_at - event.at))
             return {"status": "waiting", "attempt": event.attempt, "retry_in": retry_in, "by": event.by}
@@ -116,11 +139,26 @@ def _execution_fields(event: ev.Event) -> dict[str, object]:
         case ev.SubtreeResumed():
             return {"control": "resumed", "path": event.path, "by": event.by, "reason": event.reason}
         case ev.SubtreeCancelled():
-            return {"control": "cancelling", "path": event.path, "by": event.by, "reason": event.reason}
+            told: dict[str, object] = {"control": "cancelling", "path": event.path, "by": event.by, "reason": event.reason}
+            return told | {"compensate": "yes"} if event.compensates else told
         case ev.ExecutionRetried():
             return {"control": "retried", "by": event.by, "reason": event.reason}
+        case ev.VariablesSet(task=0):
+            return {"control": "variables set", "names": ",".join(event.values), "by": event.by}
         case ev.SignalReceived():
             return {"signal": event.name, "by": event.by}
+        case _:
+            return {}
+
+
+def _saga_fields(event: ev.Event) -> dict[str, object]:
+    match event:
+        case ev.CompensationStarted():
+            return {"compensation": "started", "steps": len(event.tasks)}
+        case ev.CompensationCompleted():
+            return {"compensation": "completed"}
+        case ev.CompensationFailed():
+            return {"compensation": "failed", "steps": len(event.tasks)}
         case _:
             return {}
 

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from taskengine.app.follow import Change, Follower
+from taskengine.cli.language import say
 from taskengine.cli.rows import Row, counted, progress, rows
 from taskengine.cli.terminal import Look, cells, look
 from taskengine.define.phrase import visible
@@ -22,6 +23,7 @@ FOLDED_ABOVE: Final = 20  # tasks; more of them are counted, and only those that
 _BAR: Final = 16
 _NAME: Final = 8  # columns that the workflow's name has at least
 _SHORT_ID: Final = 8
+_STATUS: Final = 9  # columns of the longest status
 _NOTE: Final = 4  # columns below which a note says nothing
 _REPAINT_MS: Final = 1_000  # the clock in the header goes on when nothing else does
 
@@ -62,7 +64,7 @@ def frame(follower: Follower, *, now: Instant, style: Look, width: int, height: 
     room = max(1, min(FOLDED_ABOVE, height - 3))
     shown, is_folded = rows(state, past=follower.past, now=now, room=room)
     lines = [_header(state, now=now, style=style, width=width)]
-    names = max((cells(visible(row.step_id)) for row in shown), default=0)
+    names = max((cells(row.indent + visible(row.label)) for row in shown), default=0)
     lines += [_line(row, style=style, width=width, names=min(names, width // 3)) for row in shown]
     if is_folded:
         lines.append(style.crop(f"  {counted(state)}", width - 1))
@@ -77,10 +79,10 @@ def _header(state: Execution, *, now: Instant, style: Look, width: int) -> str:
     clock = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     name, execution_id = visible(state.plan.workflow.name), state.execution_id
     tail = f"  {_bar(state, style)} {progress(state)}"
-    fixed = cells(f"    {style.mark(status)} {status}  {clock}  {tail}") + _NAME
+    fixed = cells(f"    {style.mark(status)} {say(status)}  {clock}  {tail}") + _NAME
     if fixed + len(execution_id) > width:
         tail = f"  {progress(state)}"
-        fixed = cells(f"    {style.mark(status)} {status}  {clock}  {tail}") + _NAME
+        fixed = cells(f"    {style.mark(status)} {say(status)}  {clock}  {tail}") + _NAME
     if fixed + len(execution_id) > width:
         execution_id = execution_id[-_SHORT_ID:]  # enough of it to name the execution in a command
     name = style.crop(name, max(_NAME, width - fixed - len(execution_id) + _NAME))
@@ -89,17 +91,20 @@ def _header(state: Execution, *, now: Instant, style: Look, width: int) -> str:
 
 def _bar(state: Execution, style: Look) -> str:
     full, empty = ("▓", "░") if style.has_unicode else ("#", ".")
-    total = state.plan.size
+    total = state.size
     done = _BAR * (total - state.open_count) // total if total else _BAR
     return full * done + empty * (_BAR - done)
 
 
 def _line(row: Row, *, style: Look, width: int, names: int) -> str:
-    name = style.crop(visible(row.step_id), names)
+    names -= len(row.indent)
+    name = style.crop(visible(row.label), max(1, names))
     name += " " * (names - cells(name))
-    head = f"  {style.mark(row.mark)} {name}  {row.status:<9}  {row.duration:>7}  "
+    word = say(row.status)
+    word += " " * (_STATUS - cells(word))
+    head = f"  {row.indent}{style.mark(row.mark)} {name}  {word}  {row.duration:>7}  "
     room = width - 1 - cells(head)
     told = row.note or (f"attempt {row.attempt}" if row.attempt > 1 else "")
     note = style.crop(visible(told), room) if told and room >= _NOTE else ""
-    status = style.status(row.mark, word=f"{name}  {row.status:<9}")
-    return f"  {status}  {row.duration:>7}  {style.styled(note, 'dim') if note else ''}".rstrip()
+    status = style.status(row.mark, word=f"{name}  {word}")
+    return f"  {row.indent}{status}  {row.duration:>7}  {style.styled(note, 'dim') if note else ''}".rstrip()

@@ -85,7 +85,7 @@ def _show(line: WireLogLine, style: Look) -> None:
 
     first, *more = line.message.splitlines() or [""]
     at = line.at[11:23] if style.is_terminal else line.at
-    who = visible(line.step_id) + (f"#{line.attempt}" if line.attempt > 1 else "")
+    who = visible(line.path.strip("/")) + (f"#{line.attempt}" if line.attempt > 1 else "")
     said = style.styled(f"{line.level:<7}", _PAINT.get(line.level, "")) if line.level in _PAINT else f"{line.level:<7}"
     head = f"{style.styled(at, 'dim')} {who} {said} {style.styled(visible(line.source), 'dim')}:"
     click.echo(f"{head} {visible(first)}", color=True)

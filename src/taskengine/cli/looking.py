@@ -13,7 +13,7 @@ from taskengine.cli.complete import execution_argument, workflow_names
 from taskengine.cli.language import say
 
 if TYPE_CHECKING:
-    from taskengine.app.inspect import Inspector
+    from taskengine.app.inspect import Inspector, Listed
 
 __all__ = ["events", "history", "list_", "looked_at", "status", "tasks"]
 
@@ -86,15 +86,17 @@ def _limit_option(command: F) -> F:
 @database_option
 @output_option("table", "json", "yaml", "name")
 def list_(*, statuses: tuple[str, ...], workflow: str, limit: int, database: Database, output: str) -> None:
-    """List executions, newest first."""
+    """List executions, newest first.
+
+    DURATION is the time from start to end on the clock: pauses, waits and times without a process are in it.
+    """
     from taskengine.cli.tables import executions_table
 
     async def look_at(inspector: Inspector) -> Any:
-        found, total = await inspector.listed(statuses=statuses, workflow=workflow, limit=limit)
-        return found, total, inspector.now()
+        return await inspector.listed(statuses=statuses, workflow=workflow, limit=limit), inspector.now()
 
-    found, total, now = looked_at(database, look_at)
-    _show_list(found, total, output=output, lines=lambda: executions_table(found, now=now))
+    found, now = looked_at(database, look_at)
+    _show_list(found, database=database, output=output, lines=lambda: executions_table(found, now=now))
 
 
 @click.command(
@@ -114,28 +116,34 @@ def history(*, workflow: str, statuses: tuple[str, ...], limit: int, database: D
     from taskengine.cli.tables import history_table
 
     async def look_at(inspector: Inspector) -> Any:
-        found, total = await inspector.listed(statuses=statuses, workflow=workflow, limit=limit)
-        errors = await inspector.errors([one.id for one in found if one.status == "failed"])
-        return [
+        found = await inspector.listed(statuses=statuses, workflow=workflow, limit=limit)
+        errors = await inspector.errors([one.id for one in found.items if one.status == "failed"])
+        items = [
             replace(one, error_code=errors[one.id].type, error_message=errors[one.id].message) if one.id in errors else one
-            for one in found
-        ], total
+            for one in found.items
+        ]
+        return found._replace(items=items)
 
-    found, total = looked_at(database, look_at)
-    _show_list(found, total, output=output, lines=lambda: history_table(found))
+    found = looked_at(database, look_at)
+    _show_list(found, database=database, output=output, lines=lambda: history_table(found))
 
 
-def _show_list(found: list[Any], total: int, *, output: str, lines: Callable[[], list[str]]) -> None:
+def _show_list(found: Listed, *, database: Database, output: str, lines: Callable[[], list[str]]) -> None:
     from taskengine.cli.output import emit, note
 
+    items, total = found.items, found.total
     if output in {"json", "yaml"}:
-        emit({"items": found, "total": total, "has_more": len(found) < total}, output)
+        emit({"items": items, "total": total, "has_more": len(items) < total}, output)
     elif output == "name":
-        _print(one.id for one in found)
+        _print(one.id for one in items)
     else:
         _print(lines())
-    if len(found) < total:
-        note(say("showing {shown} of {total}; --limit 0 for all", shown=f"{len(found):,}", total=f"{total:,}"))
+        left = next((one.id for one in items if one.id in found.unattended and one.status != "paused"), "")
+        if left:
+            command = database.command(f"run --resume {left}")
+            note(say("no process: nothing runs it or would take it up; to go on with the newest: {command}", command=command))
+    if len(items) < total:
+        note(say("showing {shown} of {total}; --limit 0 for all", shown=f"{len(items):,}", total=f"{total:,}"))
 
 
 @click.command(
@@ -154,14 +162,17 @@ def _show_list(found: list[Any], total: int, *, output: str, lines: Callable[[],
 @database_option
 @output_option("table", "json", "yaml", "name")
 def status(*, execution: str, task: str, is_all: bool, is_watched: bool, database: Database, output: str) -> None:
-    """Show an execution: how far it is, and a line for each task."""
+    """Show an execution: how far it is, and a line for each task.
+
+    DURATION of a task is the time from its first attempt to its end: retries, pauses and times without a process are in it.
+    """
     if is_watched and task:
         raise click.UsageError("--watch follows a whole execution; leave --task out.")
     if is_watched:
         from taskengine.cli.watching import follow
 
         click.get_current_context().exit(follow(execution, database=database, output=output, timeout_ms=None))
-    from msgspec import structs
+    from msgspec import UNSET, structs
 
     from taskengine.cli import tables
     from taskengine.cli.control import path_of
@@ -182,7 +193,8 @@ def status(*, execution: str, task: str, is_all: bool, is_watched: bool, databas
     elif output == "name":
         _print([found.view.id])
     else:
-        emit({**structs.asdict(found.view), "tasks": found.tasks}, output)
+        said = {name: value for name, value in structs.asdict(found.view).items() if value is not UNSET}
+        emit({**said, "tasks": found.tasks}, output)
 
 
 @click.command(

@@ -11,18 +11,21 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from taskengine.cli.exits import Exit
+from taskengine.cli.leaving import leave_behind
 from taskengine.cli.output import paired
 
 __all__ = ["Interrupts", "in_fast_loop", "in_loop", "log_to_stderr"]
 
 T = TypeVar("T")
 _LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
+_LAST_WAIT_S: Final = 1.0
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_log: Final = logging.getLogger("taskengine.cli")
 
 
 def in_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine function in an event loop of its own."""
-    with asyncio.Runner() as runner:
-        return runner.run(main())
+    """Run a coroutine function in an event loop of its own. What it leaves running cannot keep the process."""
+    return _run(asyncio.Runner(), main)
 
 
 def in_fast_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -34,8 +37,33 @@ def in_fast_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         from uvloop import new_event_loop
     except ImportError:
         return in_loop(main)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    return _run(asyncio.Runner(loop_factory=new_event_loop), main)
+
+
+def _run(runner: asyncio.Runner, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    try:
         return runner.run(main())
+    finally:
+        loop = runner.get_loop()
+        left = loop.run_until_complete(_wind_up())
+        if left:  # closing the loop would wait for them for ever
+            _log.warning("work.left_behind", extra={"pieces": left})
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+            leave_behind(runner)
+        else:
+            runner.close()
+
+
+async def _wind_up() -> int:
+    """Cancel what is left and let its threads go; how much of it does not end soon: functions may swallow that, or block."""
+    loop = asyncio.get_running_loop()
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    threads = loop.create_task(loop.shutdown_default_executor())
+    _, left = await asyncio.wait({*tasks, threads}, timeout=_LAST_WAIT_S)
+    return len(left)
 
 
 class Interrupts:
@@ -45,7 +73,7 @@ class Interrupts:
         self.last_words = ""
         loop = asyncio.get_running_loop()
         self.asked: asyncio.Future[None] = loop.create_future()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             loop.add_signal_handler(number, self._come)
 
     def ask(self) -> None:

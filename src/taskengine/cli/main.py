@@ -14,6 +14,7 @@ import click
 from taskengine import __version__
 from taskengine.cli.command import PROGRAM, LazyGroup
 from taskengine.cli.language import is_chinese, say, say_whole
+from taskengine.cli.leaving import leave
 
 __all__ = ["cli", "main"]
 
@@ -36,7 +37,7 @@ cli = LazyGroup(
         "run": ("taskengine.cli.run:run", "Run a workflow here and now, or go on with one."),
         "workflow": ("taskengine.cli.workflow:workflow", "Check, keep, show and run workflows."),
         "instance": ("taskengine.cli.instance:instance", "See and control executions."),
-        "task": ("taskengine.cli.task:task", "Try one task again, or stop it."),
+        "task": ("taskengine.cli.task:task", "Decide, try again, skip or stop one task."),
         "explain": ("taskengine.cli.codes:explain", "What an error code means, and what to do."),
         "doctor": ("taskengine.cli.doctor:doctor", "Look whether this place and this database are fine."),
         "db": ("taskengine.cli.upkeep:db", "Check, back up and prune the database."),
@@ -70,7 +71,7 @@ def main() -> None:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = 130
-    sys.exit(code if isinstance(code, int) else 0)
+    leave(code if isinstance(code, int) else 0)
 
 
 def _show(error: click.ClickException) -> None:

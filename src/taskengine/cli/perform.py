@@ -16,7 +16,9 @@ import msgspec
 from taskengine.app.engine import Engine
 from taskengine.app.follow import Change, Follower
 from taskengine.app.inspect import Inspector, inspecting
+from taskengine.app.library import is_of
 from taskengine.cli.command import NEWEST, Database
+from taskengine.cli.language import say
 from taskengine.cli.lines import Lines, Silence, View
 from taskengine.cli.loop import Interrupts
 from taskengine.cli.output import note
@@ -66,6 +68,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     execution: WireExecution
     failed: list[WireTask]
     skipped: int
+    has_blocks: bool = False
     stopped_by: str = ""
 
 
@@ -105,12 +108,34 @@ async def _started(engine: Engine, inspector: Inspector, *, order: Order) -> tup
 async def _resumed(engine: Engine, inspector: Inspector, *, order: Order) -> tuple[str, int]:
     summary = await _unfinished(inspector, order=order)
     engine.look_for_functions(order.workflow.name, folder=order.folder)
+    if order.file:
+        await _warn_of_changes(inspector, summary, order=order)
     await engine.adopt_instance(summary.execution_id)
     _, state = await inspector.state(summary.execution_id)
     if state.is_paused:
         words = f"instance resume {summary.execution_id}"
         note(f"{summary.execution_id} is paused; it goes on after: {order.database.command(words)}")
     return summary.execution_id, summary.seq
+
+
+async def _warn_of_changes(inspector: Inspector, summary: Summary, *, order: Order) -> None:
+    """Say so when the file is not what the execution began with: it keeps its version, whatever the file says now."""
+    began = await inspector.stored(summary)
+    if is_of(order.workflow, began):
+        return
+    versions = await inspector.store.versions(began.workflow_id)
+    kept = order.workflow.version or next((one.version for one in versions if is_of(order.workflow, one)), "")
+    told = say(
+        "{file} has changed ({what}): {execution} goes on with version {version}, which it began with",
+        file=order.file,
+        what=say("version {version}", version=kept) if kept else say("a version that is not kept yet"),
+        execution=summary.execution_id,
+        version=began.version,
+    )
+    style = look(sys.stderr)
+    note(f"{style.styled(say('warning'), 'warning')}: {told}")
+    command = order.database.command(f"run {shlex.quote(order.file)}")
+    note(f"  {style.styled(say('hint'), 'hint')}: {say('a new run takes the file as it is')}: {command}")
 
 
 async def _unfinished(inspector: Inspector, *, order: Order) -> Summary:
@@ -198,5 +223,8 @@ def view_on(*, is_watched: bool, after: int, is_plain: bool = False) -> View:
 async def ending_of(inspector: Inspector, execution_id: str) -> Ending:
     """How an execution stands, with what failed in it."""
     whole = await inspector.whole(execution_id)
-    failed = [task for task in whole.tasks if task.status == Status.FAILED] if whole.state.failures else []
-    return Ending(execution=whole.view, failed=failed, skipped=whole.state.counts[Phase.SKIPPED])
+    has_failed = bool(whole.state.root.failures) or whole.state.saga is not None  # undoing clears the failures that began it
+    failed = whole.failures if has_failed else []
+    return Ending(
+        execution=whole.view, failed=failed, skipped=whole.state.counts[Phase.SKIPPED], has_blocks=bool(whole.state.groups)
+    )

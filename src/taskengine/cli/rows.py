@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 import msgspec
 
+from taskengine.app.approval import until_when
 from taskengine.app.follow import Past
-from taskengine.app.skips import skipped_because
-from taskengine.kernel.state import Execution
+from taskengine.app.tree import containers_of, failed_itself, is_scope, place_of, undone_by
+from taskengine.cli.language import say
+from taskengine.kernel.skips import skipped_because
+from taskengine.kernel.state import UNDO, Execution
 from taskengine.kernel.story import why
 from taskengine.kernel.timing import Clock
 from taskengine.model.duration import format_duration
@@ -24,9 +28,10 @@ _A_SECOND: Final = 1_000
 
 
 class Row(NamedTuple):
-    """One task. ``mark`` names the sign: the status, or ``retrying``."""
+    """One task. ``indent`` puts it below its container; ``mark`` names the sign: the status, or ``retrying``."""
 
-    step_id: str
+    indent: str
+    label: str
     name: str
     mark: str
     status: str
@@ -36,26 +41,51 @@ class Row(NamedTuple):
 
 
 def rows(state: Execution, *, past: Callable[[int], Past], now: Instant, room: int) -> tuple[list[Row], bool]:
-    """At most ``room`` rows in the order of the document, and whether tasks were left out."""
-    numbers: Iterable[int] = range(1, len(state.plan.steps))
-    is_folded = state.plan.size > room
+    """At most ``room`` rows in the order of the tree, and whether tasks were left out.
+
+    Blocks at work have no row: their steps stand below the container, named with the block.
+    """
+    numbers: Iterable[int] = range(1, len(state.steps))
+    is_folded = state.size - sum(len(group.bases) for group in state.groups.values()) > room
     if is_folded:
-        noteworthy = sorted(
-            (number for number in state.live if Phase(state.phase[number]) in _NOTEWORTHY),
-            key=lambda number: (_NOTEWORTHY.index(Phase(state.phase[number])), number),
-        )
-        numbers = sorted(noteworthy[: max(0, room)])
+        numbers = _noteworthy(state, room)
+    elif state.groups:
+        numbers = (number for number in numbers if not is_scope(state, number) or failed_itself(state, number))
+    if state.groups or state.saga is not None:
+        numbers = sorted(numbers, key=lambda number: place_of(state, number))
     return [_row(state, number, past=past(number), now=now) for number in numbers], is_folded
 
 
+def _noteworthy(state: Execution, room: int) -> list[int]:
+    """The tasks that need attention most, with the containers around them; containers at work have a row of their own."""
+    ranked = sorted(
+        (number for number in state.live if Phase(state.phase[number]) in _NOTEWORTHY and _is_shown(state, number)),
+        key=lambda number: (_NOTEWORTHY.index(Phase(state.phase[number])), number),
+    )
+    at_work = [number for number in state.groups if state.phase[number] == Phase.EXPANDED]
+    chosen = dict.fromkeys(number for number in at_work if state.scopes[number].up is None)
+    for number in (*ranked, *at_work):
+        chosen |= dict.fromkeys([*containers_of(state, number), number])
+        if len(chosen) >= room:
+            break
+    return sorted(list(chosen)[: max(0, room)])
+
+
+def _is_shown(state: Execution, number: int) -> bool:
+    """Whether it is more than the end of what is below it."""
+    return not (number in state.groups or is_scope(state, number)) or failed_itself(state, number)
+
+
 def _row(state: Execution, number: int, *, past: Past, now: Instant) -> Row:
-    plan, phase = state.plan.steps[number], Phase(state.phase[number])
+    plan, phase = state.steps[number], Phase(state.phase[number])
     status = state.status_of(number)
+    label = _label(state, number)
     ended_at = now if past.ended_at is None else past.ended_at
     duration_ms = None if past.started_at is None else max(0, ended_at - past.started_at)
     return Row(
-        step_id=plan.id,
-        name=plan.step.name or plan.id,
+        indent="  " * (len(containers_of(state, number)) + bool(undone_by(state, number))),
+        label=label,
+        name=plan.step.name or label,
         mark="retrying" if phase is Phase.RETRYING and status is Status.WAITING else status.value,
         status=status.value,
         attempt=past.attempt,
@@ -64,11 +94,22 @@ def _row(state: Execution, number: int, *, past: Past, now: Instant) -> Row:
     )
 
 
+def _label(state: Execution, number: int) -> str:
+    if undone_by(state, number):
+        return UNDO
+    scope = state.scopes[number]
+    if scope.up is None:
+        return state.steps[number].id
+    return scope.segment if number == scope.base else f"{scope.segment}/{state.steps[number].id}"
+
+
 def _note(state: Execution, number: int, *, now: Instant) -> str:
     """Why it is not done yet, or what went wrong."""
     phase, live = Phase(state.phase[number]), state.live.get(number)
     error = f"{live.error.type}: {live.error.message}".rstrip(": ") if live is not None and live.error is not None else ""
     due_at = state.timers.due.get((number, Clock.RETRY))
+    if number in state.groups and phase in {Phase.EXPANDED, Phase.COMPLETED}:
+        return _fold(state, number)
     match phase:
         case Phase.FAILED:
             return error
@@ -79,11 +120,26 @@ def _note(state: Execution, number: int, *, now: Instant) -> str:
         case Phase.RETRYING if due_at is not None and not state.is_paused and error:
             return f"again in {rounded(max(0, due_at - state.own_time(now)))} after {error}"
         case Phase.PENDING | Phase.READY | Phase.WAITING | Phase.RETRYING if not state.is_finished:
-            return why(state, state.plan.steps[number].path).removesuffix(" (join all_success)")
+            return why(state, state.path_of(number)).removesuffix(" (join all_success)") + until_when(state, number)
         case Phase.SKIPPED:
             return skipped_because(state, number)
         case _:
             return ""
+
+
+def _fold(state: Execution, number: int) -> str:
+    """``37/100 done, 2 failed, 5 running``: what a container has come to; of a condition, the case it took."""
+    group = state.groups[number]
+    is_open = state.phase[number] == Phase.EXPANDED and not state.is_finished
+    if is_open and (state.is_paused or state.is_held(number)):
+        return why(state, state.path_of(number))
+    if state.steps[number].step.type == "condition":
+        return ", ".join(state.scopes[base].segment for base in group.bases) or "no case holds"
+    counts = Counter(Phase(state.phase[base]) for base in group.bases)
+    total = group.total if is_open else len(group.bases)
+    parts = [f"{counts[Phase.COMPLETED]}{'' if total is None else f'/{total}'} done"]
+    words = ((Phase.FAILED, "failed"), (Phase.CANCELLED, "cancelled"), (Phase.EXPANDED, "running"))
+    return ", ".join(parts + [f"{counts[phase]} {word}" for phase, word in words if counts[phase]])
 
 
 def told(progress: Raw) -> str:
@@ -108,9 +164,11 @@ def rounded(duration_ms: int) -> str:
 
 
 def progress(state: Execution) -> str:
-    """``3/5 (60%)``."""
-    total, completed = state.plan.size, state.counts[Phase.COMPLETED]
-    return f"{completed:,}/{total:,} ({100 * completed // total if total else 100}%)"
+    """``3/5 (60%)``. What a completed execution has skipped is done: nothing of it is left."""
+    total, done = state.size, state.counts[Phase.COMPLETED]
+    if state.status is Status.COMPLETED:
+        done += state.counts[Phase.SKIPPED]
+    return f"{done:,}/{total:,} ({100 * done // total if total else 100}%)"
 
 
 def counted(state: Execution) -> str:
@@ -122,15 +180,16 @@ def counted(state: Execution) -> str:
             counts[word] = counts.get(word, 0) + state.counts[phase]
     order = (Status.FAILED, Status.RUNNING, Status.WAITING, Status.PAUSED, Status.PENDING, Status.CANCELLED, Status.SKIPPED)
     words = [Status.COMPLETED.value, *(status.value for status in order)]
-    return ", ".join(f"{counts[word]:,} {word}" for word in words if word in counts)
+    return ", ".join(f"{counts[word]:,} {say(word)}" for word in words if word in counts)
 
 
 def _word(state: Execution, phase: Phase) -> str:
-    if phase <= Phase.RETRYING and state.is_swept:
+    if phase < Phase.COMPLETED and state.is_swept:
         return Status.CANCELLED.value
-    if phase <= Phase.RETRYING and phase is not Phase.RUNNING and state.is_paused:
+    if phase < Phase.COMPLETED and phase is not Phase.RUNNING and state.is_paused:
         return Status.PAUSED.value
     return {
         Phase.READY: Status.PENDING.value,
         Phase.RETRYING: Status.WAITING.value,
+        Phase.EXPANDED: Status.RUNNING.value,
     }.get(phase, phase.name.lower())

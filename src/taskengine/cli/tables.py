@@ -8,13 +8,15 @@ from typing import Any, Final
 
 import msgspec
 
-from taskengine.app.inspect import Whole
+from taskengine.app.inspect import Listed, Whole
 from taskengine.cli.command import Database
 from taskengine.cli.language import say
 from taskengine.cli.rows import Row, counted, progress, rounded, rows
 from taskengine.cli.terminal import Look, cells, look, table, width_of, wrapped
 from taskengine.define.phrase import visible
+from taskengine.kernel.state import Execution
 from taskengine.model.duration import parse_instant
+from taskengine.model.status import Status
 from taskengine.model.value import Instant
 from taskengine.wire.event import WireEvent
 from taskengine.wire.execution import WireExecution, WireTask, WireTaskDetail
@@ -34,49 +36,71 @@ __all__ = [
 
 _TASKS_SHOWN: Final = 40  # on a terminal; --all shows every one
 _DATA_LINES: Final = 6
+_NAME: Final = 16  # columns of a workflow's name where there is little room
+_SHORT_NAME: Final = 8
+_SHORT_ID: Final = 8  # characters of an id's end that name the execution in a command
 _INDENT: Final = "      "
 _EVERYTHING: Final = 1 << 60
 _AGES: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"))
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def executions_table(executions: Sequence[WireExecution], *, now: Instant) -> list[str]:
-    """A line for each execution."""
-    if not executions:
+def executions_table(found: Listed, *, now: Instant) -> list[str]:
+    """A line for each execution. A terminal that is too narrow shows shorter names and ids, each still enough for a command."""
+    if not found.items:
         return []
-    style = look(sys.stdout)
+    style, room = look(sys.stdout), width_of(sys.stdout)
+    heads = ["ID", "WORKFLOW", "VERSION", "STATUS", "PROGRESS", "STARTED", "DURATION"]
     lines = [
-        (
+        [
             one.id,
             visible(one.workflow_name),
             one.workflow_version,
-            style.status(one.status) + (f" ({one.outcome})" if one.outcome else ""),
-            f"{one.progress.completed:,}/{one.progress.total:,}",
+            _status(one, found, style=style),
+            _progress(one),
             _when(one.started_at, now=now, style=style),
             one.duration or "",
-        )
-        for one in executions
+        ]
+        for one in found.items
     ]
-    heads = ("ID", "WORKFLOW", "VERSION", "STATUS", "PROGRESS", "STARTED", "DURATION")
-    return table(heads, lines, right=frozenset({4, 6}))
+    for names, characters in ((0, 0), (_NAME, 0), (_NAME, _SHORT_ID), (_SHORT_NAME, _SHORT_ID)):
+        shown = [[line[0][-characters:], style.crop(line[1], names), *line[2:]] for line in lines]
+        whole = table(heads, shown, right=frozenset({4, 6}))
+        if not room or max(cells(line) for line in whole) <= room:
+            return whole
+    heads, shown = _without(heads, shown, column=2)
+    return table(heads, shown, right=frozenset({3, 5}))
 
 
-def history_table(executions: Sequence[WireExecution]) -> list[str]:
+def _progress(one: WireExecution) -> str:
+    """``3/5``, as ``rows.progress`` counts it."""
+    total = one.progress.total
+    done = total - one.progress.failed if one.status == Status.COMPLETED else one.progress.completed
+    return f"{done:,}/{total:,}"
+
+
+def _status(one: WireExecution, found: Listed, *, style: Look) -> str:
+    """Mark and word; what has not ended and will not go on by itself is told apart."""
+    alone = f" ({say('no process')})" if one.id in found.unattended and one.status != "paused" else ""
+    return style.status(one.status) + (f" ({one.outcome})" if one.outcome else "") + alone
+
+
+def history_table(found: Listed) -> list[str]:
     """A line for each execution of one workflow, with what ended it."""
-    if not executions:
+    if not found.items:
         return []
     style = look(sys.stdout)
-    has_errors = any(isinstance(one.error_code, str) for one in executions)
+    has_errors = any(isinstance(one.error_code, str) for one in found.items)
     lines = [
         [
             one.id,
             one.workflow_version,
-            style.status(one.status) + (f" ({one.outcome})" if one.outcome else ""),
+            _status(one, found, style=style),
             one.started_at or "",
             one.duration or "",
             *([_error_of(one)] if has_errors else []),
         ]
-        for one in executions
+        for one in found.items
     ]
     heads = ["ID", "VERSION", "STATUS", "STARTED", "DURATION", *(["ERROR"] if has_errors else [])]
     return fitted(heads, lines, right=frozenset({4})) if has_errors else table(heads, lines, right=frozenset({4}))
@@ -126,8 +150,13 @@ def execution_lines(whole: Whole, *, database: Database, is_all: bool) -> list[s
         times.append(f"took {view.duration}")
     elif state.started_at is not None:
         times.append(f"for {rounded(max(0, whole.now - state.started_at))}")
+    paused_ms = _paused_ms(state, now=whole.now)
+    if paused_ms:
+        times.append(f"{rounded(paused_ms)} of it paused")
     lines.append(", ".join(times))
-    lines.append(f"{say('Progress')}: {progress(state)}  {counted(state)}" if state.plan.size else say("Progress: no tasks"))
+    lines.append(f"{say('Progress')}: {progress(state)}  {counted(state)}" if state.size else say("Progress: no tasks"))
+    if isinstance(view.forked_from, str):
+        lines.append(say("fork of {origin}, from {path} on", origin=view.forked_from, path=visible(str(view.forked_at))))
     if isinstance(view.error_code, str):
         lines.append(f"Error: {view.error_code}: {visible(str(view.error_message or ''))}".rstrip(": "))
     if not whole.is_attended:
@@ -136,19 +165,25 @@ def execution_lines(whole: Whole, *, database: Database, is_all: bool) -> list[s
     shown, is_folded = rows(state, past=whole.past, now=whole.now, room=room)
     lines += ["", *_task_table(shown, style=style)] if shown else []
     if is_folded:
-        lines.append(f"  {len(shown)} of {state.plan.size:,} tasks shown, those that need attention; --all shows every one")
+        lines.append(f"  {len(shown)} of {state.size:,} tasks shown, those that need attention; --all shows every one")
     return lines
+
+
+def _paused_ms(state: Execution, *, now: Instant) -> int:
+    """How long the whole execution was paused until now, or until its end."""
+    ended_at = now if state.finished_at is None else state.finished_at
+    return state.paused_ms + (0 if state.pause_started_at is None else max(0, ended_at - state.pause_started_at))
 
 
 def _task_table(shown: list[Row], *, style: Look) -> list[str]:
     """Mark and name first; columns that nobody needs are left out."""
-    has_names = any(row.name != row.step_id for row in shown)
+    has_names = any(row.name != row.label for row in shown)
     heads = ["TASK", "NAME", "STATUS", "ATTEMPT", "DURATION", ""]
     lines = [
         [
-            f"{style.mark(row.mark)} {visible(row.step_id)}",
+            f"{row.indent}{style.mark(row.mark)} {visible(row.label)}",
             visible(row.name),
-            style.colored(row.status, row.mark),
+            style.colored(say(row.status), row.mark),
             str(row.attempt or ""),
             row.duration,
             visible(row.note),
@@ -259,7 +294,7 @@ def workflows_table(workflows: Sequence[WireWorkflow]) -> list[str]:
             str(one.task_count),
             one.created_at,
             str(one.execution_count),
-            one.last_execution_status or "",
+            say(one.last_execution_status or ""),
         )
         for one in workflows
     ]
@@ -270,7 +305,7 @@ def workflow_lines(one: WireWorkflow) -> list[str]:
     """One workflow: what it is, its steps, what became of its executions."""
     style = look(sys.stdout)
     rate = "" if not isinstance(one.success_rate, float) else f", {one.success_rate:.0%} completed"
-    last = f", the last {one.last_execution_status} at {one.last_executed_at}" if one.last_executed_at else ""
+    last = f", the last {say(one.last_execution_status or '')} at {one.last_executed_at}" if one.last_executed_at else ""
     facts = [
         ("workflow", f"{visible(one.name)}  {one.version}  {one.id}"),
         ("about", visible(one.description)),

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final, NamedTuple, TextIO
 
+from taskengine.cli.language import say
+
 __all__ = ["Look", "cells", "look", "stderr_look", "table", "width_of", "wrapped"]
 
 _MARKS: Final = {
@@ -42,8 +44,8 @@ class Look(NamedTuple):
         return sign if self.has_unicode else plain
 
     def status(self, status: str, *, word: str = "") -> str:
-        """Mark and word, coloured where that is possible."""
-        return self.colored(f"{self.mark(status)} {word or status}", status)
+        """Mark and word, coloured where that is possible. Without a ``word`` it is the status in the language of the command."""
+        return self.colored(f"{self.mark(status)} {word or say(status)}", status)
 
     def colored(self, text: str, status: str) -> str:
         """The text in the colour of a status."""

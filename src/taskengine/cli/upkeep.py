@@ -38,7 +38,7 @@ def check(*, is_quick: bool, database: Database, output: str) -> None:
     from taskengine.cli.loop import in_loop
     from taskengine.cli.output import emit
     from taskengine.cli.terminal import look
-    from taskengine.define.phrase import visible
+    from taskengine.define.phrase import numbered, visible
 
     path = Path(must_exist(database))
     found = in_loop(lambda: upkeep.check(path, is_quick=is_quick))
@@ -51,9 +51,8 @@ def check(*, is_quick: bool, database: Database, output: str) -> None:
         if not found.problems:
             told = say("the file is whole")
             if not is_quick:
-                told += say(
-                    "; {executions} executions and their {events} events hold", executions=found.executions, events=found.events
-                )
+                executions, events = numbered(found.executions, "execution"), numbered(found.events, "event")
+                told += say("; every history holds: {executions}, {events}", executions=executions, events=events)
             click.echo(f"{style.status('completed', word='ok')}  {told}", color=True)
     click.get_current_context().exit(Exit.UNREACHABLE if found.problems else Exit.OK)
 
@@ -107,6 +106,7 @@ def prune(*, age: str, is_dry: bool, database: Database, output: str) -> None:
     from taskengine.app import upkeep
     from taskengine.cli.database import must_exist
     from taskengine.cli.output import emit
+    from taskengine.define.phrase import numbered
     from taskengine.model.duration import parse_duration_ms
 
     path = Path(must_exist(database))
@@ -118,6 +118,6 @@ def prune(*, age: str, is_dry: bool, database: Database, output: str) -> None:
     if output != "table":
         emit({"executions": count, "is_dry_run": is_dry}, output)
     elif is_dry:
-        click.echo(say("{count} executions would be forgotten", count=f"{count:,}"))
+        click.echo(say("{executions} would be forgotten", executions=numbered(count, "execution")))
     else:
-        click.echo(say("{count} executions were forgotten", count=f"{count:,}"))
+        click.echo(say("forgotten: {executions}", executions=numbered(count, "execution")))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskengine.cli.command import EngineCommand, LazyGroup, output_option
+from taskengine.cli.language import say
 from taskengine.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -85,9 +86,14 @@ def _rendered(checked: Checked) -> str:
     text = render_findings(checked, color=style.has_color) if checked.findings else ""
     if checked.workflow is None:
         return text
-    steps = numbered(len(checked.workflow.steps), "step")
+    steps = numbered(checked.workflow.step_count, "step")
     version = f" {checked.workflow.version}" if checked.workflow.version else ""
-    return f"{text}{style.status('completed', word='valid')}  {visible(checked.file)}: {checked.workflow.name}{version}, {steps}\n"
+    verdict = say("valid")
+    if checked.warnings:
+        verdict += f", {numbered(len(checked.warnings), 'warning')}"
+    mark = "paused" if checked.warnings else "completed"  # its colour: not all is well
+    told = style.colored(f"{style.mark('completed')} {verdict}", mark)
+    return f"{text}{told}  {visible(checked.file)}: {checked.workflow.name}{version}, {steps}\n"
 
 
 def _described(result: Checked | NotFoundError) -> dict[str, Any]:
@@ -100,6 +106,6 @@ def _described(result: Checked | NotFoundError) -> dict[str, Any]:
         "is_valid": workflow is not None,
         "name": None if workflow is None else workflow.name,
         "version": None if workflow is None else workflow.version or None,
-        "task_count": None if workflow is None else len(workflow.steps),
+        "task_count": None if workflow is None else workflow.step_count,
         "findings": list(result.findings),
     }

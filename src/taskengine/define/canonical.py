@@ -10,28 +10,30 @@ from typing import Any, Final
 
 import msgspec
 
+from taskengine.define.blocks import blocks_of
 from taskengine.define.finding import Problems
-from taskengine.define.language import LIMITS, RETRY, STEP, WORKFLOW, Table
+from taskengine.define.given import Doubts
+from taskengine.define.language import BLOCK_KEYS, BODY, BRANCH, CASE, COMPENSATION, ELSE, LIMITS, RETRY, STEP, WORKFLOW, Table
 from taskengine.define.place import findings_of
-from taskengine.define.shape import Doubts, read_workflow
+from taskengine.define.shape import read_workflow
 from taskengine.errors import DefinitionError
-from taskengine.model.workflow import Limits, RetryPolicy, Step, Workflow
+from taskengine.model.workflow import Block, Limits, RetryPolicy, Step, Workflow
 
 __all__ = ["from_document", "to_document"]
 
 # Attributes that are structures of their own.
-_SECTIONS: Final = frozenset({"limits", "steps", "retry"})
+_SECTIONS: Final = frozenset({"limits", "steps", "retry", "blocks", "compensate"})
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def to_document(workflow: Workflow) -> bytes:
     """Canonical JSON: defaults are left out, durations are text. Raises ``DefinitionError`` for what JSON cannot hold."""
-    document = _written(workflow)
-    limits = _written(workflow.limits)
+    document = _written(workflow, WORKFLOW)
+    limits = _written(workflow.limits, LIMITS)
     if limits:
         document["limits"] = limits
-    document["steps"] = [_step(step) for step in workflow.steps]
     try:
+        document["steps"] = [_step(step) for step in workflow.steps]
         return _encode(document)
     except (TypeError, OverflowError, UnicodeEncodeError, RecursionError) as error:
         message = f"the workflow {workflow.name!r} holds a value that JSON cannot: {error}"
@@ -54,17 +56,39 @@ def from_document(document: bytes) -> Workflow:
     return workflow
 
 
-def _step(step: Step) -> dict[str, Any]:
-    document = _written(step)
-    retry = _written(step.retry)
+def _step(step: Step, table: Table = STEP) -> dict[str, Any]:
+    document = _written(step, table)
+    retry = _written(step.retry, RETRY)
     if retry:
         document["retry"] = retry
+    if step.blocks and step.type in BLOCK_KEYS:
+        _add_blocks(step, document)
+    if step.compensate is not None:
+        document["compensate"] = _step(step.compensate, COMPENSATION)
     return document
 
 
-def _written(value: Workflow | Limits | Step | RetryPolicy) -> dict[str, Any]:
+def _add_blocks(step: Step, document: dict[str, Any]) -> None:
+    for keys, block in blocks_of(step):
+        key = keys[0] if keys else ""
+        if key == "cases":
+            document.setdefault("cases", []).append(_block(block, CASE))
+        elif key == "branches":
+            document.setdefault("branches", []).append(_block(block, BRANCH))
+        elif key == "else":
+            document["else"] = _block(block, ELSE)
+        else:
+            document |= _block(block, BODY)
+
+
+def _block(block: Block, table: Table) -> dict[str, Any]:
+    return {**_written(block, table), "steps": [_step(step) for step in block.steps]}
+
+
+def _written(value: Workflow | Limits | Step | Block | RetryPolicy, table: Table) -> dict[str, Any]:
     """Key → value for every attribute that differs from its default, each under its own key; sections are the caller's."""
-    return {plan.key: plan.write(held) for plan in _PLANS[type(value)] if (held := getattr(value, plan.attribute)) != plan.default}
+    plans = _PLANS[id(table)]
+    return {plan.key: plan.write(held) for plan in plans if (held := getattr(value, plan.attribute)) != plan.default}
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -90,5 +114,16 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
 
 
 _PLANS: Final = {
-    kind: _plans(kind, table) for kind, table in ((Workflow, WORKFLOW), (Limits, LIMITS), (Step, STEP), (RetryPolicy, RETRY))
+    id(table): _plans(kind, table)
+    for kind, table in (
+        (Workflow, WORKFLOW),
+        (Limits, LIMITS),
+        (Step, STEP),
+        (Step, COMPENSATION),
+        (Block, CASE),
+        (Block, BODY),
+        (Block, BRANCH),
+        (Block, ELSE),
+        (RetryPolicy, RETRY),
+    )
 }

@@ -6,24 +6,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from math import isfinite
 from typing import Any, Final
 
 import msgspec
 
+from taskengine.define.blocks import blocks_of, every_step
 from taskengine.define.config import check_type
 from taskengine.define.finding import Finding, Problems, Spot
+from taskengine.define.given import Doubts, is_list, is_mapping
 from taskengine.define.graph import HANDLING, Graph, check_dependencies
 from taskengine.define.phrase import described, quoted
-from taskengine.define.place import findings_of
-from taskengine.define.references import check_references
 from taskengine.define.rules import (
     BACKOFF,
     CONCURRENCY,
     DURATION,
     JITTER,
     MAX_ATTEMPTS,
+    MAX_DEPTH,
     MAX_NAME,
+    MAX_NESTING,
     MAX_STEPS,
     MAX_VERSION,
     PRIORITY,
@@ -32,12 +35,10 @@ from taskengine.define.rules import (
     slug,
     version_fits,
 )
-from taskengine.define.shape import Doubts
-from taskengine.define.spans import format_exactly
-from taskengine.define.tree import MAX_DEPTH
-from taskengine.define.values import is_list, is_mapping
+from taskengine.define.scopes import Scope, dependency_advice, scopes_of
+from taskengine.define.texts import has_texts
 from taskengine.model.plain import is_endless
-from taskengine.model.workflow import RetryPolicy, Step, Workflow
+from taskengine.model.workflow import CONTAINERS, OnFailure, RetryPolicy, Step, Workflow
 
 __all__ = ["check", "examine"]
 
@@ -65,6 +66,10 @@ def check(workflow: Workflow, *, max_steps: int = MAX_STEPS) -> tuple[Finding, .
     problems = Problems()
     if _is_plain(workflow, problems):
         examine(workflow, problems, doubts=Doubts(), max_steps=max_steps)
+    if not problems.found:
+        return ()
+    from taskengine.define.place import findings_of  # noqa: PLC0415 -- the words are loaded when there is something to say
+
     return findings_of(problems)
 
 
@@ -73,24 +78,66 @@ def examine(workflow: Workflow, problems: Problems, *, doubts: Doubts, max_steps
     top = Spot(problems)
     _check_identity(workflow, top, doubts=doubts)
     _check_numbers(workflow.limits, top.below("limits"), bounds=_LIMIT_BOUNDS)
-    if len(workflow.steps) > max_steps:
-        top.below("steps", max_steps).report("too_many_steps", limit=max_steps)
+    if not _is_within(workflow, top, max_steps=max_steps):
         return
-    _check_ids(workflow, top, doubts=doubts)
-    for number, step in enumerate(workflow.steps):
+    is_bounded = workflow.limits.timeout_ms is not None
+    for keys, step in every_step(workflow):
         if problems.is_full:
             return
-        at = top.below("steps", number)
-        if number not in doubts.typeless:
+        at = Spot(problems, keys)
+        if keys not in doubts.typeless:
             check_type(step, at)
-        _check_step(step, at, is_bounded=workflow.limits.timeout_ms is not None)
+            if step.type in CONTAINERS or step.blocks or step.success is not None:
+                from taskengine.define.containers import check_container  # noqa: PLC0415 -- many have none
+
+                check_container(step, at, doubts=doubts)
+        _check_step(step, at, is_bounded=is_bounded)
+    _check_end(workflow, top, doubts=doubts)
     if workflow.input_schema:
         from taskengine.define.schema import check_schema  # noqa: PLC0415 -- many have none
 
         check_schema(workflow.input_schema, top.below("input"))
-    graph = Graph(workflow, doubts)
-    check_dependencies(graph, problems)
-    check_references(workflow, graph, problems=problems)
+    scopes = scopes_of(workflow, doubts)
+    for scope in scopes:
+        _check_ids(scope, problems, doubts=doubts)
+        check_dependencies(scope.graph, problems, advice=partial(dependency_advice, scope))
+    _check_calls(workflow.name, scopes[0].graph, problems=problems)
+    if has_texts(workflow, scopes):
+        from taskengine.define.references import check_references  # noqa: PLC0415 -- the language is loaded where it is spoken
+
+        check_references(workflow, scopes, problems=problems)
+
+
+def _check_calls(name: str, graph: Graph, *, problems: Problems) -> None:
+    """Report steps that start their own workflow anew and are never skipped."""
+    own = [number for number, step in enumerate(graph.steps) if step.type == "workflow" and step.config.get("workflow") == name]
+    skippable = graph.skippable() if own else []
+    for number in own:
+        if not skippable[number] and number not in graph.unsure:
+            at = Spot(problems, (*graph.keys, number, "config", "workflow"))
+            at.report("calls_itself", step=quoted(graph.steps[number].id))
+
+
+def _check_end(workflow: Workflow, at: Spot, *, doubts: Doubts) -> None:
+    """Report a rule of success that cannot be, and compensation of nothing."""
+    if workflow.success is not None:
+        from taskengine.define.containers import check_rule  # noqa: PLC0415 -- likewise
+
+        check_rule(workflow.success, at.below("success"))
+    is_asked = workflow.on_failure is OnFailure.COMPENSATE and not doubts.vague
+    if is_asked and all(step.compensate is None for _, step in every_step(workflow)):
+        at.below("on_failure").report("nothing_to_compensate")
+
+
+def _is_within(workflow: Workflow, at: Spot, *, max_steps: int) -> bool:
+    """Whether there are not too many steps to look at."""
+    count = 0
+    for keys, _ in every_step(workflow):
+        count += keys[-1] != "compensate"
+        if count > max_steps:
+            at.below(*keys).report("too_many_steps", limit=max_steps)
+            return False
+    return True
 
 
 def _check_identity(workflow: Workflow, at: Spot, *, doubts: Doubts) -> None:
@@ -103,18 +150,26 @@ def _check_identity(workflow: Workflow, at: Spot, *, doubts: Doubts) -> None:
         at.below("steps").report("no_steps")
 
 
-def _check_ids(workflow: Workflow, at: Spot, *, doubts: Doubts) -> None:
-    first: dict[str, int] = {}
-    for number, step in enumerate(workflow.steps):
-        if number in doubts.nameless:
+def _check_ids(scope: Scope, problems: Problems, *, doubts: Doubts) -> None:
+    graph = scope.graph
+    for number, step in enumerate(graph.steps):
+        keys = (*graph.keys, number)
+        if keys in doubts.nameless:
             continue
-        spot = at.below("steps", number, "id")
+        spot = Spot(problems, (*keys, "id"))
         fault = id_fault(step.id)
         if fault:
             meant = slug(step.id)
             spot.report("bad_step_id", found=quoted(step.id), reason=fault, advice=f"write {meant}" if meant else "")
-        if first.setdefault(step.id, number) != number:
-            spot.report("duplicate_step_id", also=(("steps", first[step.id], "id"),), step=quoted(step.id))
+        first = graph.numbers[step.id]
+        if first != number:
+            spot.report("duplicate_step_id", also=((*graph.keys, first, "id"),), step=quoted(step.id))
+            continue
+        for outer, _ in scope.around():
+            if step.id in outer.graph.numbers:
+                also = (*outer.graph.keys, outer.graph.numbers[step.id], "id")
+                spot.report("id_used_around", also=(also,), step=quoted(step.id))
+                break
 
 
 def _check_step(step: Step, at: Spot, *, is_bounded: bool) -> None:
@@ -123,20 +178,30 @@ def _check_step(step: Step, at: Spot, *, is_bounded: bool) -> None:
         _check_retry(step.retry, at.below("retry"))
     if step.handles and step.join not in HANDLING:
         at.below("handles").report("handles_without_join", step=quoted(step.id), join=step.join.value)
-    if step.type == "wait" and not is_bounded and _waits_forever(step):
-        signal = step.config["signal"]
+    _check_waiting(step, at, is_bounded=is_bounded)
+
+
+def _check_waiting(step: Step, at: Spot, *, is_bounded: bool) -> None:
+    """Warn of what may take forever, or as long as the engine lets it."""
+    config = step.config
+    is_open = not is_bounded and step.timeout_ms is None and step.total_timeout_ms is None and config.get("deadline") is None
+    signal = config.get("signal")
+    if step.type == "wait" and is_open and signal is not None:
         shown = quoted(signal) if isinstance(signal, str) else "…"
         at.below("config", "signal").report("wait_without_timeout", step=quoted(step.id), signal=shown)
-
-
-def _waits_forever(step: Step) -> bool:
-    is_open = step.config.get("signal") is not None and step.config.get("deadline") is None
-    return is_open and step.timeout_ms is None and step.total_timeout_ms is None
+    elif step.type == "approval" and is_open:
+        at.report("approval_without_deadline", step=quoted(step.id))
+    elif step.type == "loop" and "items" not in config and config.get("max_iterations") is None:
+        way = next((way for way in ("while", "until") if config.get(way) is not None), "")
+        if way:
+            at.below("config", way).report("unbounded_loop", step=quoted(step.id))
 
 
 def _check_retry(policy: RetryPolicy, at: Spot) -> None:
     _check_numbers(policy, at, bounds=_RETRY_BOUNDS)
     if policy.initial_interval_ms > policy.max_interval_ms:
+        from taskengine.define.spans import format_exactly  # noqa: PLC0415 -- likewise
+
         initial, longest = format_exactly(policy.initial_interval_ms), format_exactly(policy.max_interval_ms)
         at.below("initial_interval").report("retry_intervals_swapped", initial=initial, longest=longest)
 
@@ -158,21 +223,28 @@ def _is_plain(workflow: Workflow, problems: Problems) -> bool:
     """Whether every value could stand in a document and every attribute has its type."""
     top = Spot(problems)
     for value, key in ((workflow.input_schema, "input"), (workflow.output, "output"), (workflow.variables, "variables")):
-        if _check_size(value, top.below(key)):
-            _check_json(value, top.below(key))
-    for number, step in enumerate(workflow.steps):
-        for attribute in ("config", "input_mapping", "output_mapping"):
-            value, spot = getattr(step, attribute), top.below("steps", number, attribute)
-            if _check_size(value, spot):
-                _check_json(value, spot)
-    if problems.found:
-        return False
+        _check_value(value, top.below(key))
     try:
+        for keys, step in every_step(workflow):
+            for attribute in ("config", "input_mapping", "output_mapping"):
+                _check_value(getattr(step, attribute), Spot(problems, (*keys, attribute)))
+            for way, block in blocks_of(step):
+                _check_value(block.output, Spot(problems, (*keys, *way, "output")))
+        if problems.found:
+            return False
         msgspec.convert(msgspec.to_builtins(workflow), Workflow)
-    except (msgspec.ValidationError, TypeError) as error:
+    except RecursionError:
+        top.below("steps").report("nested_too_deep", limit=MAX_NESTING)
+        return False
+    except (msgspec.ValidationError, TypeError, AttributeError) as error:
         top.report("wrong_type", expected="a workflow whose attributes have their types", found=f"otherwise: {error}", advice="")
         return False
     return True
+
+
+def _check_value(value: Any, at: Spot) -> None:
+    if _check_size(value, at):
+        _check_json(value, at, deepest=max(len(at.keys) - 1, 2) + MAX_DEPTH)  # the way to a step is no level of the value
 
 
 def _check_size(value: Any, at: Spot) -> bool:
@@ -183,9 +255,9 @@ def _check_size(value: Any, at: Spot) -> bool:
     return True
 
 
-def _check_json(value: Any, at: Spot) -> None:
+def _check_json(value: Any, at: Spot, *, deepest: int) -> None:
     fault = _json_fault(value)
-    if len(at.keys) > MAX_DEPTH + 2:  # the step's list and number are no levels of the value
+    if len(at.keys) > deepest:
         at.report("too_deep", limit=MAX_DEPTH)
     elif fault:
         at.report("not_json", found=fault)
@@ -195,10 +267,10 @@ def _check_json(value: Any, at: Spot) -> None:
             if key_fault:
                 at.report("not_json", found=f"{key_fault} as a key")
             else:
-                _check_json(item, at.below(key))
+                _check_json(item, at.below(key), deepest=deepest)
     elif is_list(value):
         for index, item in enumerate(value):
-            _check_json(item, at.below(index))
+            _check_json(item, at.below(index), deepest=deepest)
 
 
 def _json_fault(value: object) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 import msgspec
 
-__all__ = ["Code", "Severity", "a_warning", "an_error"]
+from taskengine.define.finding import Severity
 
-Severity: TypeAlias = Literal["error", "warning"]
+__all__ = ["Code", "a_warning", "an_error"]
 
 
 class Code(msgspec.Struct, frozen=True):

@@ -3,19 +3,20 @@
 The table owns the words; whoever reports a finding gives its name and the facts. It is also what `explain` and the documentation
 print. Codes are stable: one that was published keeps its meaning and is never used again. TE10 reading the text, TE11 shape and
 values, TE12 steps and their names, TE13 the graph and what is read along it, TE14 what an execution will meet,
-TE15 the schema of the input (`schema_codes.py`), TE20 expressions.
+TE15 the schema of the input (`schema_codes.py`), TE16 blocks and the steps that hold them (`block_codes.py`), TE20 expressions.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from taskengine.define.code import Code, Severity
+from taskengine.define.block_codes import BLOCKS
+from taskengine.define.code import Code
 from taskengine.define.code import a_warning as _warning
 from taskengine.define.code import an_error as _error
 from taskengine.define.schema_codes import SCHEMA
 
-__all__ = ["BY_NAME", "CODES", "Code", "Severity"]
+__all__ = ["BY_NAME", "CODES", "Code"]
 
 READING: Final = (
     _error(
@@ -319,7 +320,7 @@ STEPS: Final = (
     _error(
         "TE1204",
         "unknown_dependency",
-        message="step {step} depends on {dependency}, which does not exist",
+        message="step {step} depends on {dependency}, which {reason}",
         hint="{advice}",
         meaning="`depends_on` names a step that the document does not have.",
     ),
@@ -400,7 +401,7 @@ GRAPH: Final = (
         "TE1309",
         "name_not_available",
         message="{root} is not available here",
-        hint="use input, variables, steps or execution",
+        hint="{advice}",
         meaning="The name belongs to a part of the language that this version does not run, or to another place.",
     ),
     _error(
@@ -462,6 +463,20 @@ RUNNING: Final = (
         hint="{advice}",
         meaning="The sources beside the document and on the import path do not define it. `run` would refuse to start.",
     ),
+    _warning(
+        "TE1406",
+        "unknown_parameter",
+        message="the function {function} takes no parameter {found}",
+        hint="{advice}",
+        meaning="Its source says which parameters it has, and it has no `**kwargs`. Each attempt would fail with a TypeError.",
+    ),
+    _warning(
+        "TE1407",
+        "missing_parameter",
+        message="the function {function} has {what}",
+        hint="add params: {{{example}}}, or name the parameter after a dependency",
+        meaning="Neither `params` nor a dependency gives it. Unless a service of the program does, each attempt would fail.",
+    ),
 )
 
 EXPRESSIONS: Final = (
@@ -481,5 +496,5 @@ EXPRESSIONS: Final = (
     ),
 )
 
-CODES: Final = (*READING, *SHAPE, *STEPS, *GRAPH, *RUNNING, *SCHEMA, *EXPRESSIONS)
+CODES: Final = (*READING, *SHAPE, *STEPS, *GRAPH, *RUNNING, *SCHEMA, *BLOCKS, *EXPRESSIONS)
 BY_NAME: Final = {code.name: code for code in CODES}

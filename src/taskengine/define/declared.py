@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from taskengine.define.finding import Finding
-from taskengine.define.functions import Named
-from taskengine.define.phrase import described, quoted
 from taskengine.errors import DefinitionError
 from taskengine.model.workflow import Step, Workflow
+
+if TYPE_CHECKING:
+    from taskengine.define.finding import Finding
+    from taskengine.define.functions import Named
 
 __all__ = ["Declared", "Declares", "Drawn", "declared_by", "must_be_sound", "not_yet", "sound"]
 
 _SHOWN: Final = 8
 
 
-class Drawn:
+class Drawn(ABC):
     """What prints itself: as a document, as text, as a picture. Notebooks show the picture."""
 
     __slots__ = ()
 
+    @abstractmethod
     def declared(self) -> Declared:
         """The workflow and its functions: what the engine asks everything for that it deploys."""
-        raise NotImplementedError
 
     def to_json(self) -> str:
         """The document, as it is stored."""
@@ -112,6 +114,8 @@ def declared_by(thing: object) -> Declared:
     """What was declared. ``DefinitionError("not_a_workflow")`` for anything that declares none."""
     if isinstance(thing, Declares):
         return thing.declared()
+    from taskengine.define.phrase import described  # noqa: PLC0415 -- words are loaded when there is something to say
+
     hint = "pass a Workflow, a builder, a function decorated with @workflow, or the name of a stored workflow"
     raise DefinitionError("not_a_workflow", f"expected a workflow, found {described(thing)}", hint=hint)
 
@@ -129,6 +133,8 @@ def must_be_sound(workflow: Workflow) -> tuple[Finding, ...]:
     errors = [finding for finding in findings if finding.severity == "error"]
     if not errors:
         return findings
+    from taskengine.define.phrase import quoted  # noqa: PLC0415 -- likewise
+
     first, *others = errors
     more = f" (and {len(others)} more)" if others else ""
     message = f"workflow {quoted(workflow.name)}: {first.path}: {first.message}{more}"

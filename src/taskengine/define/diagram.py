@@ -11,14 +11,17 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from taskengine.define.blocks import Placed, blocks_of
+from taskengine.define.given import Doubts, is_list, is_mapping
 from taskengine.define.graph import Graph
+from taskengine.define.keys import LOOPS
 from taskengine.define.phrase import cropped, numbered, visible
-from taskengine.define.shape import Doubts
-from taskengine.model.workflow import Join, Step, Workflow
+from taskengine.define.rules import MAX_NESTING
+from taskengine.model.workflow import Block, Join, Step, Workflow
 
 __all__ = ["Box", "Diagram", "Edge", "diagram_of", "to_ascii", "to_mermaid", "to_svg"]
 
-Shape: TypeAlias = Literal["work", "wait", "noop", "many"]
+Shape: TypeAlias = Literal["work", "wait", "noop", "many", "group"]
 _FOLDED: Final = 5  # more like steps than this are one box
 _MOST_BOXES: Final = 1_000
 _MOST_EDGES: Final = 5_000
@@ -34,6 +37,7 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
     shape: Shape = "work"
     is_conditional: bool = False
     title: str = ""  # all of it, for those who point at it
+    blocks: tuple[Diagram, ...] = ()  # what stands inside, side by side
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +49,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Diagram(msgspec.Struct, frozen=True, kw_only=True):
-    """A workflow to be drawn. ``ranks``: how deep each box stands, 0 at the top."""
+    """A workflow, or a block of one, to be drawn. ``ranks``: how deep each box stands, 0 at the top."""
 
     title: str
     boxes: tuple[Box, ...]
@@ -76,27 +80,61 @@ def to_svg(workflow: Workflow) -> str:
 
 
 def diagram_of(workflow: Workflow) -> Diagram:
-    """The boxes and arrows of a workflow, at most a thousand boxes."""
-    graph = Graph(workflow, Doubts())
-    knotted = sorted(set(range(len(graph.steps))).difference(graph.order))
-    depth = _depths(graph, knotted)
-    groups = _groups(graph)
-    order = sorted(groups, key=lambda members: (depth[members[0]], members[0]))
-    drawn = order[:_MOST_BOXES]
-    left = sum(len(members) for members in order[_MOST_BOXES:])
-    number_of = {member: number for number, members in enumerate(drawn) for member in members}
-    edges = _edges(graph, number_of)
-    remarks = [f"{numbered(left, 'step')} more"] if left else []
-    remarks += [f"{numbered(len(edges) - _MOST_EDGES, 'arrow')} more"] if len(edges) > _MOST_EDGES else []
-    steps = numbered(len(workflow.steps), "step")
+    """The boxes and arrows of a workflow, at most a thousand boxes, blocks inside of the box of their step."""
+    steps = numbered(workflow.step_count, "step")
     version = f" {workflow.version}" if workflow.version else ""
-    return Diagram(
-        title=cropped(f"{workflow.name}{version}") + f" · {steps}",
-        boxes=tuple(_box([graph.steps[member] for member in members]) for members in drawn),
-        edges=tuple(edges[:_MOST_EDGES]),
-        ranks=tuple(depth[members[0]] for members in drawn),
-        remark=f"… and {' and '.join(remarks)}" if remarks else "",
-    )
+    title = cropped(f"{workflow.name}{version}") + f" · {steps}"
+    return _Drawing().of(workflow, title=title, depth=0)
+
+
+class _Drawing:
+    """One workflow; counts the boxes that it may still have."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_BOXES
+
+    def of(self, block: Workflow | Block, *, title: str, depth: int) -> Diagram:
+        """A block with everything inside of it."""
+        graph = Graph(block, Doubts())
+        knotted = sorted(set(range(len(graph.steps))).difference(graph.order))
+        depths = _depths(graph, knotted)
+        order = sorted(_groups(graph), key=lambda members: (depths[members[0]], members[0]))
+        drawn = order[: self._left]
+        self._left -= len(drawn)
+        boxes = tuple(self._box([graph.steps[member] for member in members], depth=depth) for members in drawn)
+        edges = _edges(graph, {member: number for number, members in enumerate(drawn) for member in members})
+        left = sum(len(members) for members in order[len(drawn) :])
+        remarks = [f"{numbered(left, 'step')} more"] if left else []
+        remarks += [f"{numbered(len(edges) - _MOST_EDGES, 'arrow')} more"] if len(edges) > _MOST_EDGES else []
+        return Diagram(
+            title=title,
+            boxes=boxes,
+            edges=tuple(edges[:_MOST_EDGES]),
+            ranks=tuple(depths[members[0]] for members in drawn),
+            remark=f"… and {' and '.join(remarks)}" if remarks else "",
+        )
+
+    def _box(self, steps: list[Step], *, depth: int) -> Box:
+        box = _box(steps)
+        if not steps[0].blocks or depth >= MAX_NESTING:
+            return box
+        inside = [
+            self.of(placed.block, title=_title_of(steps[0], placed, place=place), depth=depth + 1)
+            for place, placed in enumerate(blocks_of(steps[0]))
+        ]
+        return msgspec.structs.replace(box, shape="group", blocks=tuple(inside))
+
+
+def _title_of(container: Step, placed: Placed, *, place: int) -> str:
+    """What stands above a block: which case or branch it is."""
+    block = placed.block
+    if container.type == "parallel":
+        return _short(block.name or f"[{place}]")
+    if container.type != "condition":
+        return ""
+    if placed.keys == ("else",):
+        return "else"
+    return _short(f"{block.name}: {block.when}" if block.name else f"when {block.when}")
 
 
 def _depths(graph: Graph, knotted: Iterable[int]) -> list[int]:
@@ -119,7 +157,8 @@ def _groups(graph: Graph) -> list[list[int]]:
     alike: dict[tuple[object, ...], list[int]] = {}
     for number, step in enumerate(graph.steps):
         function = step.config.get("function")
-        kind = (step.type, function if isinstance(function, str) else "", step.join, step.when is None)
+        own = number if step.blocks else -1  # what holds others is never folded
+        kind = (step.type, function if isinstance(function, str) else "", step.join, step.when is None, own)
         around = (frozenset(graph.dependencies[number]), frozenset(dependents[number]))
         alike.setdefault((*kind, *around), []).append(number)
     groups: list[list[int]] = []
@@ -165,6 +204,12 @@ def _marks(step: Step) -> Iterable[str]:
         yield _short(f"when {step.when}")
     if step.join is not Join.ALL_SUCCESS:
         yield f"join {step.join.value}"
+    if step.success is not None:
+        from taskengine.define.success import written_success  # noqa: PLC0415 -- few have one
+
+        yield _short(f"success {_said(written_success(step.success))}")
+    if step.compensate is not None:
+        yield _short(f"undone by {_doing(step.compensate)}")
     if step.handles:
         yield _short(f"handles {', '.join(step.handles)}")
 
@@ -177,8 +222,29 @@ def _doing(step: Step) -> str:
         case "wait":
             way = next((way for way in ("duration", "until", "signal") if way in step.config), "")
             return f"wait {way} {step.config.get(way, '')}" if way else "wait"
+        case "map":
+            return f"map over {_brief(step.config.get('items'))}"
+        case "loop":
+            way = next((way for way in LOOPS if step.config.get(way) is not None), "")
+            return f"loop {'over' if way == 'items' else way} {_brief(step.config.get(way))}" if way else "loop"
+        case "workflow" | "signal":
+            return f"{step.type} {step.config.get(step.type, '?')}"
+        case "set":
+            return f"set {', '.join(step.config)}"
         case _:
             return step.type
+
+
+def _brief(value: object) -> str:
+    """Items or a condition, without the braces of a template."""
+    if isinstance(value, str):
+        return value.strip().removeprefix("{{").removesuffix("}}").strip()
+    return numbered(len(value), "item") if is_list(value) else "?"
+
+
+def _said(rule: object) -> str:
+    """A rule of success in the words of a document."""
+    return ", ".join(f"{key} {value}" for key, value in rule.items()) if is_mapping(rule) else f"{rule}"
 
 
 def _title(step: Step) -> str:

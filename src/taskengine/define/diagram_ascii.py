@@ -23,6 +23,12 @@ _SHOWN: Final = 3  # far dependencies that a box names
 
 def drawn_as_text(diagram: Diagram) -> str:
     """The lines, without spaces at their ends; ends with a line end."""
+    lines = [diagram.title.replace("·", "-"), "", *_drawn(diagram)]
+    return "\n".join([*lines, *([diagram.remark.replace("…", "...")] if diagram.remark else [])]) + "\n"
+
+
+def _drawn(diagram: Diagram) -> list[str]:
+    """The boxes and arrows of one block."""
     texts = _texts(diagram)
     layout = arranged(diagram, width_of=lambda number: _box_width(texts[number]), gap=_GAP)
     canvas = _Canvas()
@@ -38,8 +44,7 @@ def drawn_as_text(diagram: Diagram) -> str:
         canvas.down(height)
         if rank + 1 < len(layout.layers):
             _gap(canvas, layout, rank=rank, columns=columns, boxes=len(texts))
-    lines = [diagram.title.replace("·", "-"), "", *canvas.lines()]
-    return "\n".join([*lines, *([diagram.remark.replace("…", "...")] if diagram.remark else [])]) + "\n"
+    return canvas.lines()
 
 
 def _texts(diagram: Diagram) -> list[list[str]]:
@@ -56,7 +61,24 @@ def _texts(diagram: Diagram) -> list[list[str]]:
 
 
 def _lines(box: Box) -> list[str]:
-    return [text.replace("…", "...") for text in (box.label, *box.marks)]
+    lines = [text.replace("…", "...") for text in (box.label, *box.marks)]
+    return [*lines, "", *_beside([_block(block) for block in box.blocks])] if box.blocks else lines
+
+
+def _block(block: Diagram) -> list[str]:
+    """A block as lines of one width, what it is above them."""
+    below = [block.remark.replace("…", "...")] if block.remark else []
+    lines = [*_drawn(block), *below]
+    width = max(map(_cells, [block.title, *lines]), default=0)
+    titles = [f"{block.title:^{max(0, width - _cells(block.title) + len(block.title))}}"] if block.title else []
+    return [line + " " * (width - _cells(line)) for line in [*titles, *lines]]
+
+
+def _beside(blocks: list[list[str]]) -> list[str]:
+    """Blocks side by side."""
+    height = max(map(len, blocks))
+    filled = [block + [" " * (_cells(block[0]) if block else 0)] * (height - len(block)) for block in blocks]
+    return [(" " * _GAP).join(parts) for parts in zip(*filled, strict=True)]
 
 
 def _columns(layout: Layout, texts: list[list[str]]) -> list[int]:

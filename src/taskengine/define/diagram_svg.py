@@ -6,12 +6,13 @@ Everything the author wrote is escaped; nothing is loaded from anywhere.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from html import escape
+from itertools import accumulate
 from typing import Final
 
 from taskengine.define.diagram import Box, Diagram, Shape
-from taskengine.define.diagram_layout import Layout, arranged
+from taskengine.define.diagram_layout import arranged
 
 __all__ = ["drawn_as_svg"]
 
@@ -29,6 +30,7 @@ _FILL: Final[dict[Shape, tuple[str, str]]] = {
     "wait": ("#fdf3e1", "#b07d2b"),
     "noop": ("#f1f1f1", "#8a8f98"),
     "many": ("#e9f5ee", "#3f8f63"),
+    "group": ("#fbfcfe", "#8fa3bf"),
 }
 _STYLE: Final = (
     "text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','Noto Sans CJK SC',sans-serif;fill:#1c2733}"
@@ -41,21 +43,38 @@ _ARROW: Final = (
 )
 
 
+class _Picture:
+    """One block, measured: how large each box is with all that is inside of it, and where it stands."""
+
+    def __init__(self, diagram: Diagram) -> None:
+        self.diagram = diagram
+        self.inside = [[_Picture(block) for block in box.blocks] for box in diagram.boxes]
+        self.sizes = [_size(box, inside) for box, inside in zip(diagram.boxes, self.inside, strict=True)]
+        self.layout = arranged(diagram, width_of=lambda number: self.sizes[number][0], gap=_GAP)
+        layers = self.layout.layers
+        self.heights = [max((self.sizes[one][1] for one in layer if one < len(self.sizes)), default=0.0) for layer in layers]
+        self.tops = list(accumulate((height + _DROP for height in self.heights[:-1]), initial=0.0)) if layers else []
+        self.width = max(self.layout.width, _text_width(diagram.title, _MARK), _text_width(diagram.remark, _MARK))
+        self.height = (self.tops[-1] + self.heights[-1] if self.tops else 0.0) + (_LEADING if diagram.remark else 0.0)
+
+    def box_at(self, number: int, rank: int) -> float:
+        """The upper edge of a box: in the middle of its layer."""
+        return self.tops[rank] + (self.heights[rank] - self.sizes[number][1]) / 2
+
+
 def drawn_as_svg(diagram: Diagram) -> str:
     """The picture as text; ends with a line end."""
-    layout = arranged(diagram, width_of=lambda number: _width(diagram.boxes[number]), gap=_GAP)
-    tops = list(_tops(diagram, layout))
-    heights = [_layer_height(diagram, layer) for layer in layout.layers]
-    width = max(layout.width, _text_width(diagram.title, _LABEL)) + 2 * _MARGIN
-    height = (tops[-1] + heights[-1] if tops else _HEAD) + _MARGIN + (_LEADING if diagram.remark else 0)
+    picture = _Picture(diagram)
+    top = _HEAD + _MARGIN / 2
+    width = max(picture.layout.width, _text_width(diagram.title, _LABEL)) + 2 * _MARGIN
+    height = (top if picture.tops else _HEAD) + picture.height + _MARGIN
     parts = [
         _opening(diagram, width, height=height),
         f"<style>{_STYLE}</style>",
         _ARROW,
         f'<text class="t" x="{_MARGIN:.0f}" y="20">{escape(diagram.title)}</text>',
-        f'<g transform="translate({_MARGIN:.0f} 0)">',
-        *_edges(diagram, layout, tops=tops),
-        *_boxes(diagram, layout, tops=tops, heights=heights),
+        f'<g transform="translate({_MARGIN:.0f} {top:.0f})">',
+        *_drawn(picture),
         "</g>",
     ]
     if diagram.remark:
@@ -68,17 +87,17 @@ def _opening(diagram: Diagram, width: float, *, height: float) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(diagram.title)}">'
 
 
-def _boxes(diagram: Diagram, layout: Layout, *, tops: list[float], heights: list[float]) -> Iterator[str]:
-    for rank, layer in enumerate(layout.layers):
+def _drawn(picture: _Picture) -> Iterator[str]:
+    """The arrows of a block and the boxes over them."""
+    yield from _edges(picture)
+    for rank, layer in enumerate(picture.layout.layers):
         for number in layer:
-            if number < len(diagram.boxes):
-                box = diagram.boxes[number]
-                top = tops[rank] + (heights[rank] - _height(box)) / 2
-                yield from _box(box, centre=layout.centres[number], top=top)
+            if number < len(picture.sizes):
+                yield from _box(picture, number, top=picture.box_at(number, rank))
 
 
-def _box(box: Box, *, centre: float, top: float) -> Iterator[str]:
-    width, height = _width(box), _height(box)
+def _box(picture: _Picture, number: int, *, top: float) -> Iterator[str]:
+    box, centre, (width, height) = picture.diagram.boxes[number], picture.layout.centres[number], picture.sizes[number]
     fill, stroke = _FILL[box.shape]
     left = centre - width / 2
     radius = height / 2 if box.shape == "wait" else 6
@@ -95,35 +114,49 @@ def _box(box: Box, *, centre: float, top: float) -> Iterator[str]:
         y += _LEADING
         yield f'<text class="m" x="{centre:.1f}" y="{y:.1f}" text-anchor="middle">{escape(mark)}</text>'
     yield "</g>"
+    inside = picture.inside[number]
+    x = centre - (sum(block.width for block in inside) + _GAP * (len(inside) - 1)) / 2
+    for block in inside:
+        yield from _block(block, x, top=y + _PAD, lead=_lead(inside))
+        x += block.width + _GAP
+
+
+def _block(block: _Picture, left: float, *, top: float, lead: float) -> Iterator[str]:
+    """A block inside of its step's box, with what it is above it."""
+    middle = left + block.width / 2
+    if block.diagram.title:
+        yield f'<text class="m" x="{middle:.1f}" y="{top + _MARK:.1f}" text-anchor="middle">{escape(block.diagram.title)}</text>'
+    y = top + lead
+    yield f'<g transform="translate({middle - block.layout.width / 2:.1f} {y:.1f})">'
+    yield from _drawn(block)
+    yield "</g>"
+    if block.diagram.remark:
+        y += block.height
+        yield f'<text class="m" x="{middle:.1f}" y="{y:.1f}" text-anchor="middle">{escape(block.diagram.remark)}</text>'
 
 
 def _rectangle(corner: tuple[float, float], size: tuple[float, float], radius: float, look: str) -> str:  # noqa: PLR0917 -- geometry
     return f'<rect x="{corner[0]:.1f}" y="{corner[1]:.1f}" width="{size[0]:.1f}" height="{size[1]:.1f}" rx="{radius:.1f}" {look}/>'
 
 
-def _edges(diagram: Diagram, layout: Layout, *, tops: list[float]) -> Iterator[str]:
-    heights = [_layer_height(diagram, layer) for layer in layout.layers]
-    rank_of = {number: rank for rank, layer in enumerate(layout.layers) for number in layer}
-    for edge, path in zip(diagram.edges, layout.paths, strict=True):
-        points = list(_points(diagram, layout, path=path, places=(rank_of, tops, heights)))
+def _edges(picture: _Picture) -> Iterator[str]:
+    rank_of = {number: rank for rank, layer in enumerate(picture.layout.layers) for number in layer}
+    for edge, path in zip(picture.diagram.edges, picture.layout.paths, strict=True):
+        points = list(_points(picture, path, rank_of=rank_of))
         loose = " o" if edge.is_loose else ""
         yield f'<path class="e{loose}" d="{_curve(points)}" marker-end="url(#te-arrow)"/>'
 
 
-def _points(
-    diagram: Diagram, layout: Layout, *, path: list[int], places: tuple[dict[int, int], list[float], list[float]]
-) -> Iterator[tuple[float, float]]:
+def _points(picture: _Picture, path: list[int], *, rank_of: dict[int, int]) -> Iterator[tuple[float, float]]:
     """Where the arrow leaves, where it enters and leaves each layer that it passes, where it arrives."""
-    rank_of, tops, heights = places
     for place, number in enumerate(path):
-        rank, x = rank_of[number], layout.centres[number]
-        is_box = number < len(diagram.boxes)
-        height = _height(diagram.boxes[number]) if is_box else heights[rank]
-        top = tops[rank] + (heights[rank] - height) / 2
+        rank, x = rank_of[number], picture.layout.centres[number]
+        is_box = number < len(picture.sizes)
+        top = picture.box_at(number, rank) if is_box else picture.tops[rank]
         if place > 0:
             yield x, top
         if place < len(path) - 1:
-            yield x, top + height
+            yield x, top + (picture.sizes[number][1] if is_box else picture.heights[rank])
 
 
 def _curve(points: list[tuple[float, float]]) -> str:
@@ -139,24 +172,19 @@ def _curve(points: list[tuple[float, float]]) -> str:
     return "".join(parts)
 
 
-def _tops(diagram: Diagram, layout: Layout) -> Iterator[float]:
-    y = _HEAD + _MARGIN / 2
-    for layer in layout.layers:
-        yield y
-        y += _layer_height(diagram, layer) + _DROP
+def _lead(inside: list[_Picture]) -> float:
+    """What is left free above the blocks of a step, for what they are called."""
+    return _LEADING + _PAD / 2 if any(block.diagram.title for block in inside) else 0.0
 
 
-def _layer_height(diagram: Diagram, layer: Iterable[int]) -> float:
-    return max((_height(diagram.boxes[number]) for number in layer if number < len(diagram.boxes)), default=0.0)
-
-
-def _height(box: Box) -> float:
-    return 2 * _PAD + _LABEL * 0.85 + len(box.marks) * _LEADING
-
-
-def _width(box: Box) -> float:
+def _size(box: Box, inside: list[_Picture]) -> tuple[float, float]:
+    """Width and height of a box: its texts, and below them what is inside."""
     widest = max(_text_width(box.label, _LABEL), *(_text_width(mark, _MARK) for mark in box.marks), 0.0)
-    return max(_LEAST, widest + 2 * _PAD)
+    width, height = max(_LEAST, widest + 2 * _PAD), 2 * _PAD + _LABEL * 0.85 + len(box.marks) * _LEADING
+    if inside:
+        width = max(width, sum(block.width for block in inside) + _GAP * (len(inside) - 1) + 2 * _PAD)
+        height += max(block.height for block in inside) + _lead(inside) + _PAD
+    return width, height
 
 
 def _text_width(text: str, size: float) -> float:

@@ -14,11 +14,12 @@ import msgspec
 
 from taskengine.define.checks import examine
 from taskengine.define.finding import Checked, Problem, Problems
+from taskengine.define.given import Doubts
 from taskengine.define.json_reader import read_json
 from taskengine.define.phrase import nearest, visible
 from taskengine.define.place import findings_of
 from taskengine.define.rules import MAX_STEPS
-from taskengine.define.shape import Doubts, read_workflow
+from taskengine.define.shape import read_workflow
 from taskengine.define.source import MAX_BYTES, Source, decode
 from taskengine.define.tree import Mapping, Node, Scalar, plain
 from taskengine.errors import NotFoundError

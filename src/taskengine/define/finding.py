@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from taskengine.define.codes import Severity
+from taskengine.define.given import Keys
 from taskengine.errors import DefinitionError
 from taskengine.model.workflow import Workflow
 
-__all__ = ["MAX_FINDINGS", "Aim", "Checked", "Finding", "Keys", "Problem", "Problems", "Spot", "path_of"]
+__all__ = ["MAX_FINDINGS", "Aim", "Checked", "Finding", "Keys", "Problem", "Problems", "Severity", "Spot", "path_of"]
 
-# The way to a value in a document: ``("steps", 2, "depends_on", 0)``.
-Keys: TypeAlias = tuple[str | int, ...]
+Severity: TypeAlias = Literal["error", "warning"]
 
 MAX_FINDINGS: Final = 100  # listed for one document
 _MAX_PROBLEMS: Final = 500  # collected, so that the listed ones are the first by place
@@ -104,7 +103,8 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
-        self.spellings: dict[Keys, str] = {}  # where the document spells a key in another way: path → what is written
+        # Where the document says the last key of a path in another way: what is written there, nothing when it is left out.
+        self.spellings: dict[Keys, Keys] = {}
 
     @property
     def is_full(self) -> bool:

@@ -5,13 +5,13 @@ Linear in steps and dependencies, iterative throughout. Built once for each chec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import Final
 
-from taskengine.define.finding import Keys, Problems, Spot
+from taskengine.define.finding import Problems, Spot
+from taskengine.define.given import Doubts, Keys
 from taskengine.define.phrase import listed, quoted
-from taskengine.define.shape import Doubts
-from taskengine.model.workflow import Join, OnError, Workflow
+from taskengine.model.workflow import Block, Join, OnError, Step, Workflow
 
 __all__ = ["HANDLING", "Graph", "check_dependencies"]
 
@@ -19,17 +19,20 @@ __all__ = ["HANDLING", "Graph", "check_dependencies"]
 HANDLING: Final = frozenset({Join.ANY_FAILED, Join.ALL_DONE})
 # Joins that ask for a dependency: without any the step is skipped.
 _ASKING: Final = frozenset({Join.ANY_SUCCESS, Join.ANY_FAILED})
-_SHOWN: Final = 8  # steps of a cycle that a message names
 
 
 class Graph:
-    """Steps by number. ``order`` is topological and leaves out what stands on a cycle or behind one."""
+    """The steps of a workflow or a block, by number; ``keys`` is the way to their list.
 
-    def __init__(self, workflow: Workflow, doubts: Doubts) -> None:
-        self.steps = workflow.steps
+    ``order`` is topological and leaves out what stands on a cycle or behind one.
+    """
+
+    def __init__(self, owner: Workflow | Block, doubts: Doubts, *, keys: Keys = ("steps",)) -> None:
+        self.steps = owner.steps
+        self.keys = keys
         self.doubts = doubts
         self.numbers: dict[str, int] = {}
-        for number, step in enumerate(workflow.steps):
+        for number, step in enumerate(owner.steps):
             self.numbers.setdefault(step.id, number)
         self.names = list(self.numbers)
         self.dependencies = [self._known(number) for number in range(len(self.steps))]
@@ -60,7 +63,7 @@ class Graph:
         unsure = set(range(len(self.steps))).difference(self.order)
         for number in self.order:
             has_unknown = any(name not in self.numbers for name in self.steps[number].depends_on)
-            if has_unknown or number in self.doubts.loose or not unsure.isdisjoint(self.dependencies[number]):
+            if has_unknown or (*self.keys, number) in self.doubts.loose or not unsure.isdisjoint(self.dependencies[number]):
                 unsure.add(number)
         return unsure
 
@@ -114,97 +117,45 @@ class Graph:
                     passed[number] |= passed[dependency] | bit_of.get(dependency, 0)
         return passed
 
-    def cycles(self) -> Iterator[list[int]]:
-        """Cycles that share no step, at least one of each knot; each begins with its first step in the document."""
-        knotted = set(range(len(self.steps))).difference(self.order)
-        seen: set[int] = set()
-        for start in sorted(knotted):
-            if start not in seen:
-                yield from self._cycles_from(start, seen=seen)
 
-    def _cycles_from(self, start: int, *, seen: set[int]) -> Iterator[list[int]]:
-        """Walk in depth along the dependencies; one that leads back into the walk closes a cycle."""
-        reported: set[int] = set()
-        seen.add(start)
-        walk = [start]
-        places = {start: 0}  # of each step that is in the walk
-        ahead = [iter(self.dependencies[start])]
-        while walk:
-            following = next(ahead[-1], None)
-            if following is None:
-                del places[walk.pop()]
-                ahead.pop()
-            elif following in places:
-                cycle = walk[places[following] :]
-                if reported.isdisjoint(cycle):
-                    reported.update(cycle)
-                    yield _from_first(cycle)
-            elif following not in seen:
-                seen.add(following)
-                places[following] = len(walk)
-                walk.append(following)
-                ahead.append(iter(self.dependencies[following]))
+def check_dependencies(graph: Graph, problems: Problems, *, advice: Callable[[str], str] = lambda _: "") -> None:
+    """Report dependencies on oneself, on nobody, on the same step twice, cycles, and joins of nothing.
 
-
-def _from_first(cycle: list[int]) -> list[int]:
-    """The same cycle, in the order of running, beginning with the step that stands first in the document."""
-    forward = cycle[::-1]
-    first = forward.index(min(forward))
-    return forward[first:] + forward[:first]
-
-
-def check_dependencies(graph: Graph, problems: Problems) -> None:
-    """Report dependencies on oneself, on nobody, on the same step twice, cycles, and joins of nothing."""
+    ``advice`` says of an id that is not in this graph where it is; nothing when it is nowhere.
+    """
     for number, step in enumerate(graph.steps):
         if problems.is_full:
             return
-        is_loose = number in graph.doubts.loose
+        is_loose = (*graph.keys, number) in graph.doubts.loose
         if step.join in _ASKING and not step.depends_on and not is_loose:
-            Spot(problems, ("steps", number, "join")).report("never_starts", step=quoted(step.id), join=step.join.value)
+            Spot(problems, (*graph.keys, number, "join")).report("never_starts", step=quoted(step.id), join=step.join.value)
         seen: set[str] = set()
         for place, name in enumerate(step.depends_on):
             if name or not is_loose:  # an empty name stands for an entry that could not be read
-                _check_dependency(graph, number, place=place, is_repeated=name in seen, problems=problems)
+                at = Spot(problems, (*graph.keys, number, "depends_on", place))
+                _check_dependency(graph, step, name=name, at=at, is_repeated=name in seen, advice=advice)
             seen.add(name)
-    for cycle in graph.cycles():
-        if problems.is_full:
-            return
-        _report_cycle(graph, cycle, problems=problems)
+    if len(graph.order) < len(graph.steps):
+        from taskengine.define.cycles import check_cycles  # noqa: PLC0415 -- few have one
+
+        check_cycles(graph, problems)
 
 
-def _check_dependency(graph: Graph, number: int, *, place: int, is_repeated: bool, problems: Problems) -> None:
-    step = graph.steps[number]
-    name = step.depends_on[place]
-    at = Spot(problems, ("steps", number, "depends_on", place))
+def _check_dependency(graph: Graph, step: Step, *, name: str, at: Spot, is_repeated: bool, advice: Callable[[str], str]) -> None:
     if is_repeated:
         at.report("duplicate_dependency", step=quoted(step.id), dependency=quoted(name))
     elif name == step.id:
         at.report("self_dependency", step=quoted(step.id))
     elif name not in graph.numbers and not graph.doubts.nameless:
+        elsewhere = advice(name)
         at.report(
             "unknown_dependency",
             note=f"known steps: {listed(graph.names)}",
-            word=name,
+            word="" if elsewhere else name,
             known=graph.names,
             unlike=step.id,
             step=quoted(step.id),
             dependency=quoted(name),
-            advice="name the id of a step",
+            reason="is not in its block" if elsewhere else "does not exist",
+            advice=elsewhere or "name the id of a step",
         )
-
-
-def _report_cycle(graph: Graph, cycle: list[int], *, problems: Problems) -> None:
-    names = [graph.steps[number].id for number in cycle]
-    if len(names) > _SHOWN:
-        text = " → ".join([*names[: _SHOWN - 1], "…", names[-1], names[0]]) + f" ({len(names)} steps)"
-    else:
-        text = " → ".join([*names, names[0]])
-    places = [_edge(graph, number, dependency=cycle[index - 1]) for index, number in enumerate(cycle[:_SHOWN])]
-    Spot(problems, places[0]).report("cycle", cycle=text, also=tuple(places[1:]))
-
-
-def _edge(graph: Graph, number: int, *, dependency: int) -> Keys:
-    """Where a step says that it depends on another."""
-    names = graph.steps[number].depends_on
-    place = next(place for place, name in enumerate(names) if graph.numbers.get(name) == dependency)
-    return ("steps", number, "depends_on", place)

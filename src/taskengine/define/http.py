@@ -9,34 +9,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from taskengine.define.finding import Aim, Spot
+from taskengine.define.given import is_list, is_mapping
 from taskengine.define.phrase import nearest, quoted
-from taskengine.define.values import between, boolean, duration, is_list, is_mapping, wrong_type
+from taskengine.define.values import between, boolean, duration, wrong_type
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.expr import expression
 from taskengine.model.http import ANSWER, METHODS, PATH, header_fault, url_fault
 
-__all__ = ["KEYS", "MAX_ITEMS", "MAX_PAGES", "MAX_REDIRECTS", "MAX_RESPONSE", "check_http"]
+__all__ = ["MAX_ITEMS", "MAX_PAGES", "MAX_REDIRECTS", "MAX_RESPONSE", "check_http"]
 
-KEYS: Final = (
-    "method",
-    "url",
-    "query",
-    "params",
-    "headers",
-    "auth",
-    "body",
-    "json",
-    "form",
-    "timeout",
-    "success_when",
-    "retry_on",
-    "pagination",
-    "max_response_bytes",
-    "follow_redirects",
-    "max_redirects",
-    "verify",
-    "idempotency_key",
-)
 MAX_RESPONSE: Final = (1, 16 * 1024 * 1024)
 MAX_REDIRECTS: Final = (0, 20)
 MAX_PAGES: Final = (1, 1_000)

@@ -18,6 +18,7 @@ from taskengine.define.rules import (
     PRIORITY,
 )
 from taskengine.define.spans import format_exactly
+from taskengine.define.success import success, written_success
 from taskengine.define.values import (
     Choice,
     MoreAttempts,
@@ -34,9 +35,24 @@ from taskengine.define.values import (
     texts,
     version,
 )
-from taskengine.model.workflow import Isolation, Join, OnError
+from taskengine.model.workflow import Isolation, Join, OnError, OnFailure
 
-__all__ = ["DEFAULTS", "LIMITS", "RETRY", "STEP", "WORKFLOW", "Field", "Table"]
+__all__ = [
+    "BLOCK_KEYS",
+    "BODY",
+    "BRANCH",
+    "CASE",
+    "COMPENSATION",
+    "DEFAULTS",
+    "ELSE",
+    "LIMITS",
+    "RETRY",
+    "STEP",
+    "STEPS",
+    "WORKFLOW",
+    "Field",
+    "Table",
+]
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -114,6 +130,20 @@ DEFAULTS: Final = Table(
     elsewhere={"max_concurrency": "write it under `limits`", "priority": "write it under `limits`"},
 )
 
+# Type → the keys that hold its blocks. No other type has them.
+BLOCK_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "condition": ("cases", "else"),
+    "parallel": ("branches",),
+    "map": ("steps", "output"),
+    "loop": ("steps", "output"),
+}
+_OF_CONFIG: Final = (
+    *("function", "params", "run_in", "script", "inline", "url", "duration", "until", "signal", "deadline", "filter"),
+    *("items", "while", "max_iterations", "batch_size", "approvers", "message", "workflow", "operation"),
+)
+
+_CASES: Final = "write cases: [{when: …, steps: […]}], and what is left under else"
+
 STEP: Final = Table(
     fields={
         "id": Field("id", text),
@@ -138,6 +168,13 @@ STEP: Final = Table(
         "on_error": Field("on_error", Choice("on_error", OnError)),
         "tags": Field("tags", texts),
         "is_parallel": Field("is_parallel", boolean),
+        "cases": Field("cases", anything),
+        "else": Field("else", anything),
+        "branches": Field("branches", anything),
+        "steps": Field("steps", anything),
+        "output": Field("output", anything),
+        "success": Field("success", success, written_success),
+        "compensate": Field("compensate", Section("compensate: {type: function, config: {function: undo}}")),
     },
     required={"id": "id: fetch", "type": "type: function"},
     later={
@@ -146,23 +183,14 @@ STEP: Final = Table(
         "resources": "",
         "cache": "",
         "order": "",
-        "compensate": "",
     },
     elsewhere={
-        "function": "write it under `config`",
-        "params": "write it under `config`",
-        "run_in": "write it under `config`",
-        "script": "write it under `config`",
-        "inline": "write it under `config`",
-        "url": "write it under `config`",
-        "duration": "write it under `config`",
-        "until": "write it under `config`",
-        "signal": "write it under `config`",
-        "deadline": "write it under `config`",
-        "max_attempts": "write it under `retry`",
-        "retry_count": "write it under `retry`",
-        "max_retries": "write it under `retry`",
-        "max_concurrency": "write it under `limits` of the workflow",
+        **dict.fromkeys(_OF_CONFIG, "write it under `config`"),
+        **dict.fromkeys(("max_attempts", "retry_count", "max_retries"), "write it under `retry`"),
+        **dict.fromkeys(("for_each", "foreach", "over", "with_items"), "write items under `config` of a map or loop"),
+        **dict.fromkeys(("then", "steps_if_true"), _CASES),
+        **dict.fromkeys(("catch", "on_failure", "finally"), "let a step with join: any_failed or all_done depend on this one"),
+        "max_concurrency": "write it under `config` of a map, loop or parallel step, or under `limits` of the workflow",
     },
     others={
         "after": "depends_on",
@@ -177,7 +205,70 @@ STEP: Final = Table(
         "uses": "type",
         "with": "config",
         "key": "id",
+        "default": "else",
+        "otherwise": "else",
+        "switch": "cases",
+        "choices": "cases",
+        "body": "steps",
+        "do": "steps",
+        "tasks": "steps",
+        "success_when": "success",
+        "success_policy": "success",
+        "rollback": "compensate",
+        "undo": "compensate",
+        "compensation": "compensate",
     },
+)
+# Type → its steps' keys, where a key means something else than on other steps.
+STEPS: Final[Mapping[str, Table]] = {
+    "condition": msgspec.structs.replace(
+        STEP, elsewhere={**STEP.elsewhere, **dict.fromkeys(("if", "then", "condition", "steps_if_true", "true"), _CASES)}
+    ),
+    "parallel": msgspec.structs.replace(STEP, others={**STEP.others, **dict.fromkeys(("tasks", "do", "body"), "branches")}),
+}
+# A compensation is a step that nobody names and that waits for nobody.
+_NOT_OF_COMPENSATIONS: Final = frozenset(
+    {"id", "depends_on", "when", "join", "handles", "is_parallel", "success", "compensate"}
+).union(*BLOCK_KEYS.values())
+COMPENSATION: Final = Table(
+    fields={key: field for key, field in STEP.fields.items() if key not in _NOT_OF_COMPENSATIONS},
+    required={"type": STEP.required["type"]},
+    later=STEP.later,
+    elsewhere={
+        **STEP.elsewhere,
+        **dict.fromkeys(
+            ("depends_on", "when", "join", "handles"), "it belongs to the step: a compensation runs when the step is undone"
+        ),
+        "id": "a compensation has no id; it is known by its step",
+        "compensate": "a compensation cannot be undone itself",
+        "steps": "a compensation is one piece of work; steps of its own can stand in another workflow: type: workflow",
+    },
+    others={key: meant for key, meant in STEP.others.items() if meant not in _NOT_OF_COMPENSATIONS},
+)
+
+_THEN: Final = dict.fromkeys(("then", "do", "body", "tasks"), "steps")
+_IF: Final = dict.fromkeys(("if", "condition", "case", "expression"), "when")
+_BLOCK: Final[Mapping[str, Field]] = {
+    "name": Field("name", text),
+    "steps": Field("steps", anything),
+    "output": Field("output", anything),
+}
+CASE: Final = Table(
+    fields={"when": Field("when", condition), **_BLOCK},
+    required={"when": 'when: "input.amount > 100"'},
+    elsewhere={"else": "write it beside `cases`", "default": "write `else` beside `cases`"},
+    others={**_THEN, **_IF, "outputs": "output"},
+)
+ELSE: Final = Table(
+    fields=_BLOCK,
+    elsewhere={"when": "`else` is what is left; a further case belongs under `cases`"},
+    others={**_THEN, "outputs": "output"},
+)
+BODY: Final = Table(fields={key: _BLOCK[key] for key in ("steps", "output")})  # of a map or a loop: keys of the step itself
+BRANCH: Final = Table(
+    fields=_BLOCK,
+    elsewhere={"when": "write it on the steps of the branch", "if": "write `when` on the steps of the branch"},
+    others={**_THEN, "id": "name", "outputs": "output"},
 )
 
 WORKFLOW: Final = Table(
@@ -194,13 +285,13 @@ WORKFLOW: Final = Table(
         "defaults": Field("defaults", Section("defaults: {timeout: 5m}")),
         "limits": Field("limits", Section("limits: {timeout: 1h}")),
         "steps": Field("steps", anything),
+        "success": Field("success", success, written_success),
+        "on_failure": Field("on_failure", Choice("on_failure", OnFailure)),
+        "business_key": Field("business_key", text),
+        "is_template": Field("is_template", boolean),
     },
     required={"name": "name: daily-report", "steps": "steps: [{id: greet, type: noop}]"},
     later={
-        "is_template": "",
-        "success": "every step must complete, or have its failure handled or `on_error: continue`",
-        "on_failure": "",
-        "business_key": "",
         "triggers": "start it with `task-engine run`",
         "notifications": "",
         "agents": "",
@@ -216,6 +307,8 @@ WORKFLOW: Final = Table(
         "max_concurrency": "write it under `limits`",
         "priority": "write it under `limits`",
         "retry": "write it under `defaults`",
+        "compensate": "write it on the steps that change something outside, and on_failure: compensate here",
+        "on_error": "write it on a step; the workflow has on_failure: fail or compensate",
     },
     others={
         "tasks": "steps",
@@ -231,5 +324,8 @@ WORKFLOW: Final = Table(
         "id": "name",
         "labels": "tags",
         "input_schema": "input",
+        "key": "business_key",
+        "template": "is_template",
+        "success_when": "success",
     },
 )

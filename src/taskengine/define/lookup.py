@@ -1,4 +1,6 @@
-"""Whether the functions that a document names are there, told from the sources alone: nothing is imported, nothing is run.
+"""Whether the functions that a document names are there, and get what they take, told from the sources alone.
+
+Nothing is imported, nothing is run.
 
 ``module:name`` is looked for as the engine does: as a file beside the document, then along the import path. Where the sources do
 not tell (a compiled module, names made when it is imported) nothing is claimed.
@@ -8,16 +10,20 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from taskengine.define.arguments import Signature, check_arguments, signatures_in
+from taskengine.define.blocks import every_step
 from taskengine.define.finding import Problems, Spot
+from taskengine.define.given import Keys
 from taskengine.define.phrase import quoted
 from taskengine.define.rules import function_fits
-from taskengine.model.workflow import Workflow
+from taskengine.define.scopes import ITERATING
+from taskengine.model.workflow import ITERATED, Workflow
 
 __all__ = ["check_functions"]
 
@@ -26,9 +32,13 @@ _FILES: Final = 50  # files beside the document whose functions are suggested
 
 
 def check_functions(workflow: Workflow, problems: Problems, *, folder: Path) -> None:
-    """Warn of each function that cannot be found from this folder."""
+    """Warn of each function that cannot be found from this folder, and of parameters that one that is found does not take."""
     lookup = _Lookup(folder)
-    for number, step in enumerate(workflow.steps):
+    repeated: dict[Keys, tuple[str, ...]] = {}  # maps and loops → what the steps inside of them are given besides
+    for keys, step in every_step(workflow):
+        if step.type in ITERATING:
+            has_items = step.type == "map" or step.config.get("items") is not None
+            repeated[keys] = ITERATED if has_items else ("index",)
         name = step.config.get("function")
         if problems.is_full:
             return
@@ -36,9 +46,14 @@ def check_functions(workflow: Workflow, problems: Problems, *, folder: Path) -> 
             continue
         reason, known = lookup.fault(name)
         if reason:
-            at = Spot(problems, ("steps", number, "config", "function"))
+            at = Spot(problems, (*keys, "config", "function"))
             advice = _advice(name, known)
             at.report("function_not_found", found=quoted(name), reason=reason, word=name, known=known, advice=advice)
+            continue
+        signature = lookup.signature(name)
+        if signature is not None:
+            around = next((repeated[keys[:end]] for end in range(len(keys), 0, -1) if keys[:end] in repeated), ())
+            check_arguments(step, signature, at=Spot(problems, keys), iterated=around)
 
 
 def _advice(name: str, known: Sequence[str]) -> str:
@@ -50,12 +65,19 @@ def _advice(name: str, known: Sequence[str]) -> str:
     return "write module:function, with module.py beside the document; a program registers it by this name"
 
 
+class _Module(NamedTuple):
+    """What a module's own text binds, and what those of its functions take of which it tells."""
+
+    names: tuple[str, ...]
+    signatures: dict[str, Signature]
+
+
 class _Lookup:
     """The functions that one folder and the import path hold, each file read once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._names: dict[Path, tuple[str, ...] | None] = {}
+        self._modules: dict[Path, _Module | None] = {}
         self._faults: dict[str, tuple[str, Sequence[str]]] = {}
 
     def fault(self, name: str) -> tuple[str, Sequence[str]]:
@@ -63,6 +85,13 @@ class _Lookup:
         if name not in self._faults:
             self._faults[name] = self._looked_for(name)
         return self._faults[name]
+
+    def signature(self, name: str) -> Signature | None:
+        """What the function takes; nothing where the sources do not tell."""
+        module, colon, qualname = name.partition(":")
+        source = self._source_of(module) if colon else None
+        known = self._read(source) if source is not None and source.suffix == ".py" else None
+        return known.signatures.get(qualname) if known is not None else None
 
     def _looked_for(self, name: str) -> tuple[str, Sequence[str]]:
         module, colon, qualname = name.partition(":")
@@ -106,20 +135,35 @@ class _Lookup:
 
     def _names_in(self, file: Path) -> tuple[str, ...] | None:
         """What the module's own text binds; nothing when it cannot be told."""
-        if file not in self._names:
-            self._names[file] = _bound_in(file)
-        return self._names[file]
+        known = self._read(file)
+        return known.names if known is not None else None
+
+    def _read(self, file: Path) -> _Module | None:
+        if file not in self._modules:
+            self._modules[file] = _module_of(file)
+        return self._modules[file]
 
 
-def _bound_in(file: Path) -> tuple[str, ...] | None:
+def _module_of(file: Path) -> _Module | None:
     try:
         with file.open("rb") as stream:
             source = stream.read(_LARGEST + 1)
         tree = None if len(source) > _LARGEST else ast.parse(source)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+    if tree is None:
+        return None
+    statements = list(_statements(tree.body))
+    names = _bound_by(statements)
+    if "*" in names or "__getattr__" in names:
+        return None
+    return _Module(tuple(dict.fromkeys(names)), signatures_in(statements, names))
+
+
+def _bound_by(statements: Iterable[ast.stmt]) -> list[str]:
+    """The names, each as often as it is bound."""
     names: list[str] = []
-    for node in () if tree is None else _statements(tree.body):
+    for node in statements:
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 names.append(name)
@@ -131,7 +175,7 @@ def _bound_in(file: Path) -> tuple[str, ...] | None:
                 names.append(name)
             case _:
                 pass
-    return None if tree is None or "*" in names or "__getattr__" in names else tuple(dict.fromkeys(names))
+    return names
 
 
 def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

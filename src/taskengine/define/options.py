@@ -15,9 +15,9 @@ from taskengine.define.phrase import described, nearest, quoted
 from taskengine.define.placeholder import Placeholder, condition_of, written
 from taskengine.define.spans import DurationError, read_duration
 from taskengine.errors import DefinitionError
-from taskengine.model.workflow import Isolation, Join, OnError, RetryPolicy
+from taskengine.model.workflow import Isolation, Join, OnError, RetryPolicy, Success
 
-__all__ = ["Duration", "Retry", "TaskOptions", "errors_of", "fields_of", "milliseconds", "policy_of"]
+__all__ = ["Duration", "Retry", "TaskOptions", "errors_of", "fields_of", "milliseconds", "policy_of", "success_of", "word_of"]
 
 Duration: TypeAlias = float | str | timedelta
 Retry: TypeAlias = RetryPolicy | int | Mapping[str, Any]
@@ -86,6 +86,22 @@ def policy_of(value: object, *, what: str) -> RetryPolicy:
     return RetryPolicy(**fields)
 
 
+def success_of(value: object) -> Success:
+    """A success rule from one, or from what a document says. Raises ``DefinitionError``."""
+    if isinstance(value, Success):
+        return value
+    from taskengine.define.finding import Problems, Spot  # noqa: PLC0415 -- few groups have a rule of their own
+    from taskengine.define.place import findings_of  # noqa: PLC0415 -- likewise
+    from taskengine.define.success import success  # noqa: PLC0415 -- likewise
+
+    problems = Problems()
+    found = success(written(value, what="success"), Spot(problems, ("success",)))
+    if isinstance(found, Success) and not problems.found:
+        return found
+    first = findings_of(problems)[0]
+    raise DefinitionError(first.name, first.message, hint=first.hint)
+
+
 def fields_of(options: TaskOptions) -> dict[str, Any]:
     """Attribute of ``Step`` → value, for all words but those that say which step it is: id, name."""
     given: Mapping[str, Any] = options
@@ -152,7 +168,9 @@ def _boolean(value: object, *, what: str) -> bool:
     raise DefinitionError("wrong_type", f"{what}: expected True or False, found {described(value)}")
 
 
-def _word_of(words: type[E]) -> Callable[..., E]:
+def word_of(words: type[E]) -> Callable[..., E]:
+    """Reads one word of a closed set. The reader raises ``DefinitionError("unknown_choice")``."""
+
     def read(value: object, *, what: str) -> E:
         known = [word.value for word in words]
         if isinstance(value, str) and value in known:
@@ -169,7 +187,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, _Reader]]] = {
     "description": ("description", _text),
     "config": ("config", _mapping),
     "when": ("when", condition_of),
-    "join": ("join", _word_of(Join)),
+    "join": ("join", word_of(Join)),
     "handles": ("handles", errors_of),
     "input_mapping": ("input_mapping", _mapping),
     "output_mapping": ("output_mapping", _mapping),
@@ -178,10 +196,10 @@ _OPTIONS: Final[Mapping[str, tuple[str, _Reader]]] = {
     "total_timeout": ("total_timeout_ms", milliseconds),
     "queue_timeout": ("queue_timeout_ms", milliseconds),
     "heartbeat": ("heartbeat_ms", milliseconds),
-    "isolation": ("isolation", _word_of(Isolation)),
+    "isolation": ("isolation", word_of(Isolation)),
     "priority": ("priority", _whole),
     "idempotent": ("is_idempotent", _boolean),
-    "on_error": ("on_error", _word_of(OnError)),
+    "on_error": ("on_error", word_of(OnError)),
     "tags": ("tags", _words),
 }
 _RETRY: Final[Mapping[str, tuple[str, _Reader]]] = {

@@ -77,8 +77,8 @@ def listed(words: Iterable[str]) -> str:
 
 
 def numbered(count: int, noun: str) -> str:
-    """``1 error``, ``2 errors``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """``1 error``, ``2 errors``, ``2,000 errors``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

@@ -65,7 +65,7 @@ class _Writer:
             line=line,
             column=column,
             offset=span[0],
-            path=path_of(problem.keys),
+            path=path_of(tuple(key for key, _ in self._way(problem.keys))),
             hint=self._hint(problem) or code.hint.format(**{"advice": "", **problem.facts}),
             note=problem.note,
             length=length,
@@ -96,13 +96,13 @@ class _Writer:
         if node is None:
             return (0, 1), None
         span = (node.start, node.start + 1)
-        for place, key in enumerate(keys):
-            is_last = place == len(keys) - 1
+        way = self._way(keys)
+        for place, (key, other) in enumerate(way):
+            is_last = place == len(way) - 1
             if isinstance(node, Mapping) and isinstance(key, str):
-                written = key if key in node.entries else self._spellings.get(keys[: place + 1], "")
-                entry = node.entries.get(written)
+                entry = node.entries.get(key if key in node.entries else other)
                 if entry is None:
-                    inherited = _inherited(keys, place)
+                    inherited = _inherited(keys, len(keys) - len(way) + place)
                     return self._locate(inherited, aim=aim) if inherited else (span, None)
                 node = entry.node
                 # What is written; the key when nothing is written, or when it is looked into further.
@@ -114,6 +114,19 @@ class _Writer:
             else:
                 return span, None
         return span, node
+
+    def _way(self, keys: Keys) -> list[tuple[str | int, str]]:
+        """The path as this document has it: what it leaves out is left out. Beside each key stands its other spelling."""
+        way: list[tuple[str | int, str]] = []
+        for place, key in enumerate(keys):
+            said = self._spellings.get(keys[: place + 1])
+            if said is None:
+                way.append((key, ""))
+            elif said:
+                (other,) = said
+                # A name stands for a number where a list may be a mapping of names.
+                way.append((other, "") if isinstance(key, int) else (key, str(other)))
+        return way
 
 
 def _within(written: str, start: int, *, value: str, problem: Problem) -> Span:
@@ -134,8 +147,9 @@ def _within(written: str, start: int, *, value: str, problem: Problem) -> Span:
 
 def _inherited(keys: Keys, place: int) -> Keys:
     """Where a setting of a step may stand instead: the keys of its retry policy in the defaults."""
-    match keys[:place], keys[place:]:
-        case (("steps", _), ("retry", _)) | (("steps", _, "retry"), (_,)):
-            return ("defaults", *keys[2:])
+    is_missing = place >= len(keys) - 2
+    match keys[-3:]:
+        case (int() | "compensate", "retry", _) if is_missing:
+            return ("defaults", *keys[-2:])
         case _:
             return ()

@@ -12,18 +12,26 @@ from typing import Final
 
 import msgspec
 
-from taskengine.define.config import TYPES, is_template
-from taskengine.define.finding import Keys, Problem, Problems, Spot
+from taskengine.define.assigned import Assigned
+from taskengine.define.finding import Problem, Problems, Spot
+from taskengine.define.given import is_list, is_mapping
 from taskengine.define.graph import Graph
 from taskengine.define.phrase import listed, quoted
-from taskengine.define.values import is_list, is_mapping
+from taskengine.define.scopes import Scope
+from taskengine.define.texts import Text, is_template, texts, texts_of
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.expr import expression, template
-from taskengine.model.workflow import CONTROL_STEPS, UNRENDERED, Step, Workflow
+from taskengine.model.workflow import Workflow
 
 __all__ = ["check_references"]
 
-_HERE: Final = frozenset({"input", "variables", "steps", "execution"})
+_ORDER: Final = ("input", "variables", "steps", "execution", "item", "index", "output", "children", "event")
+# Names that only some places know → which.
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("item", "index"), "only steps inside a map or a loop have it"),
+    "children": "only success: {when: …} has it",
+    "event": "only the filter of a wait step has it",
+}
 _STEP_FIELDS: Final = ("output", "status", "error")
 _MAX_CHARACTERS: Final = 65_536  # of a text that holds expressions
 _MAX_MARKS: Final = 1_000  # that begin an expression in one text
@@ -37,67 +45,64 @@ _COMPOSED: Final = frozenset(
 )
 
 
-class _Text(msgspec.Struct, frozen=True, kw_only=True):
-    """An expression, or a text that may hold some."""
-
-    keys: Keys
-    source: str
-    reader: int | None = None  # the step that reads; None is the workflow's output
-    is_condition: bool = False
-    is_after: bool = False  # evaluated when the step has ended, with its own output as `output`
-    may_hold_secrets: bool = False  # rendered for a step's work
-
-
 class _Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A text that reads a step."""
+    """A text that reads a step. ``reader`` is who reads it in the graph of that step; none comes after all of them."""
 
-    text: _Text
+    text: Text
     name: str  # dotted, as `steps.load.output.rows`
+    graph: Graph
+    reader: int | None
     target: int
 
 
-def check_references(workflow: Workflow, graph: Graph, *, problems: Problems) -> None:
+def check_references(workflow: Workflow, scopes: Sequence[Scope], *, problems: Problems) -> None:
     """Parse every expression and template of the workflow and judge the names in it."""
-    _References(workflow, graph, problems=problems).check()
+    _References(workflow, scopes, problems=problems).check()
 
 
 class _References:
     """One pass over the texts of one workflow."""
 
-    def __init__(self, workflow: Workflow, graph: Graph, *, problems: Problems) -> None:
+    def __init__(self, workflow: Workflow, scopes: Sequence[Scope], *, problems: Problems) -> None:
         self._workflow = workflow
-        self._graph = graph
+        self._scopes = scopes
         self._problems = problems
-        self._doubts = graph.doubts
-        self._variables = list(workflow.variables)
+        self._doubts = scopes[0].graph.doubts
+        self._assigned = Assigned(scopes)
+        self._of_assigned: list[tuple[Text, str]] = []  # texts that read a variable which only steps make
+        self._variables = [*workflow.variables, *self._assigned]
         self._declared = _declared(workflow.input_schema)
 
     def check(self) -> None:
         readings: list[_Reading] = []
-        for text in _texts_of(self._workflow):
+        for text in texts_of(self._workflow, self._scopes):
             if self._problems.is_full:
                 return
             for name in self._names(text):
-                target = self._resolve(name, text)
-                if target is not None:
-                    readings.append(_Reading(text=text, name=name, target=target))
-        for text in _texts(self._workflow.variables, _Text(keys=("variables",), source="")):
+                reading = self._resolve(name, text)
+                if reading is not None:
+                    readings.append(reading)
+        for text in texts(self._workflow.variables, Text(keys=("variables",), scope=self._scopes[0])):
             if is_template(text.source):
                 advice = "put the template where the variable is used"
                 Spot(self._problems, text.keys).report("template_not_rendered", where="variables", advice=advice)
-        self._check_order(readings)
-        self._check_skips(readings)
+        for graph, of_it in _by_graph(readings):
+            self._check_order(graph, of_it)
+            self._check_skips(graph, of_it)
+            self._check_cases(graph, of_it)
+        for text, name, setter in self._assigned.unsure(self._of_assigned):
+            self._report(text, f"variables.{name}", finding="variable_may_be_unset", variable=name, setter=quoted(setter))
 
-    def _names(self, text: _Text) -> list[str]:
+    def _names(self, text: Text) -> list[str]:
         """The names that a text reads; none after reporting why it cannot be parsed."""
         if not text.is_condition and _is_too_large(text.source):
             at = Spot(self._problems, text.keys)
             at.report("template_too_large", characters=_MAX_CHARACTERS, marks=_MAX_MARKS)
             return []
-        extra = ("output",) if text.is_after else ()
+        extra = tuple(sorted(text.extra | {"children"}))  # which is refused below, with a better hint
         try:
             if text.is_condition:
-                return sorted(expression(text.source).names)
+                return sorted(expression(text.source, extra_roots=extra).names)
             return sorted(template(text.source, extra_roots=extra).names)
         except (ExpressionError, LimitError) as error:
             offset = error.facts.get("offset")
@@ -108,53 +113,83 @@ class _References:
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _resolve(self, name: str, text: _Text) -> int | None:
-        """Judge one name; the number of the step that it reads, if it reads one that exists."""
+    def _resolve(self, name: str, text: Text) -> _Reading | None:
+        """Judge one name; what it reads, if it reads a step that exists."""
         root, _, rest = name.partition(".")
         first = rest.partition(".")[0]
-        if root == "output" and text.is_after:
-            return None
         if root == "secrets":
             self._check_secret(name, text)
-            return None
-        if root not in _HERE:
-            self._report(text, root, finding="name_not_available", root=quoted(root))
-        elif not first:
-            return None  # all of it, or a key that is only known later
-        elif root == "steps":
+        elif root not in text.roots:
+            self._refuse(root, text)
+        elif text.is_first and root in {"output", "steps"} and _is_blind(name, text):
+            self._report(text, name, finding="none_at_first", read=_whole(name))
+        if root not in text.roots or not first:
+            return None  # or all of it, or a key that is only known later
+        if root == "steps":
             return self._step(name, text)
-        elif root == "input":
+        if root == "input":
             self._check_input(first, text)
         elif root == "variables":
             self._check_variable(first, text)
         return None
 
-    def _step(self, name: str, text: _Text) -> int | None:
+    def _refuse(self, root: str, text: Text) -> None:
+        """Report a name that is not known at this place."""
+        advice = _ELSEWHERE.get(root) or f"use {listed([one for one in _ORDER if one in text.roots])}"
+        if root == "item" and text.scope.iteration is not None:
+            advice = f"{quoted(text.scope.iteration.id)}, the nearest loop around, goes through no items"
+        self._report(text, root, finding="name_not_available", root=quoted(root), advice=advice)
+
+    def _step(self, name: str, text: Text) -> _Reading | None:
         _, step_id, *fields = name.split(".")
-        number = self._graph.numbers.get(step_id)
-        if number is None:
-            if not self._doubts.nameless and "steps" not in self._doubts.unread:
-                names = self._graph.names
-                note = f"known steps: {listed(names)}"
-                self._report(
-                    text, f"steps.{step_id}", finding="unknown_step", word=step_id, known=names, note=note, read=quoted(step_id)
-                )
-            return None
+        graph, reader = text.scope.graph, text.reader
+        if step_id not in graph.numbers:
+            around = ((scope.graph, number) for scope, number in text.scope.around() if step_id in scope.graph.numbers)
+            found = next(around, None)
+            if found is None:
+                self._miss(step_id, text)
+                return None
+            graph, reader = found
         if fields and fields[0] not in _STEP_FIELDS:
             advice = f"did you mean steps.{step_id}.output.{fields[0]}?"
             spelled = f"steps.{step_id}.{fields[0]}"
             self._report(text, spelled, finding="unknown_step_field", advice=advice, read=step_id, field=fields[0])
-        return number
+        target = graph.numbers[step_id]
+        if text.is_undoing and graph is text.scope.graph and target == reader:
+            return None
+        return _Reading(text=text, name=name, graph=graph, reader=reader, target=target)
 
-    def _check_secret(self, name: str, text: _Text) -> None:
+    def _miss(self, step_id: str, text: Text) -> None:
+        """Report a step that cannot be seen from here, or that nobody has."""
+        place, container = text.scope.whereabouts(step_id)
+        if place:
+            seen = text.scope.seen_container(step_id)
+            advice = (
+                f"read steps.{seen}.output"
+                if seen
+                else "steps of other branches and cases are not seen; let a step before both give it"
+            )
+            facts = {"read": quoted(step_id), "container": quoted(container), "advice": advice}
+            self._report(text, f"steps.{step_id}", finding="inner_step", **facts)
+        elif not self._doubts.nameless and "steps" not in self._doubts.unread and not self._doubts.vague:
+            names = text.scope.graph.names
+            note = f"known steps: {listed(names)}"
+            self._report(
+                text, f"steps.{step_id}", finding="unknown_step", word=step_id, known=names, note=note, read=quoted(step_id)
+            )
+
+    def _check_secret(self, name: str, text: Text) -> None:
         """A secret is put into a text as it is, after rendering, and only where a step's work begins."""
         if not text.may_hold_secrets:
             self._report(text, name, finding="secret_exposed")
         elif name.count(".") != 1 or name in template(text.source).computed_names:
             self._report(text, name, finding="secret_computed", secret=name if "." in name else "secrets.name")
 
-    def _check_variable(self, name: str, text: _Text) -> None:
+    def _check_variable(self, name: str, text: Text) -> None:
         if name in self._workflow.variables or "variables" in self._doubts.unread:
+            return
+        if name in self._assigned and not text.is_at_start:
+            self._of_assigned.append((text, name))
             return
         known = self._variables
         note = f"declared: {listed(known)}" if known else "no variables are declared"
@@ -169,7 +204,7 @@ class _References:
             advice="declare it under `variables`",
         )
 
-    def _check_input(self, name: str, text: _Text) -> None:
+    def _check_input(self, name: str, text: Text) -> None:
         known = self._declared
         if known is None:
             return
@@ -189,7 +224,7 @@ class _References:
             advice="declare it under `properties` of the input schema",
         )
 
-    def _check_optional(self, name: str, text: _Text) -> None:
+    def _check_optional(self, name: str, text: Text) -> None:
         """Report a condition that reads what the input may lack, and does not look first whether it is there."""
         if not text.is_condition or text.reader is None or _CAREFUL_OF_INPUT.search(text.source):
             return
@@ -197,12 +232,12 @@ class _References:
         required, declared = schema.get("required"), schema.get("properties", {}).get(name)
         is_filled = is_mapping(declared) and "default" in declared
         if not is_filled and (not is_list(required) or name not in required):
-            step = quoted(self._graph.steps[text.reader].id)
+            step = quoted(text.scope.graph.steps[text.reader].id)
             self._report(text, f"input.{name}", finding="optional_input", step=step, property=name)
 
     def _report(
         self,
-        text: _Text,
+        text: Text,
         spelled: str,
         *,
         finding: str,
@@ -221,36 +256,64 @@ class _References:
 
     # ── order ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _check_order(self, readings: list[_Reading]) -> None:
+    def _check_order(self, graph: Graph, readings: list[_Reading]) -> None:
         """Report steps that are read by steps they do not surely come before."""
-        distant = [(reading, reader) for reading in readings if (reader := self._needs_proof(reading)) is not None]
+        distant = [(reading, reader) for reading in readings if (reader := _needs_proof(reading)) is not None]
         targets = _numbered(reading for reading, _ in distant)
-        before = self._graph.ancestors(targets) if targets else []
+        before = graph.ancestors(targets) if targets else []
         for reading, reader in distant:
             if before[reader] >> targets[reading.target] & 1:
                 continue
-            read, step = self._graph.steps[reading.target].id, self._graph.steps[reader].id
+            read, step = graph.steps[reading.target].id, graph.steps[reader].id
             self._report(reading.text, f"steps.{read}", finding="not_surely_before", read=read, step=quoted(step))
 
-    def _needs_proof(self, reading: _Reading) -> int | None:
-        """The reader, unless the order is plain: the output comes last, dependencies first; nothing is claimed in doubt."""
-        reader = reading.text.reader
-        if reader is None or reader in self._graph.unsure or reading.target in self._graph.dependencies[reader]:
-            return None
-        return reader
-
-    def _check_skips(self, readings: list[_Reading]) -> None:
+    def _check_skips(self, graph: Graph, readings: list[_Reading]) -> None:
         """Report fields of outputs that are none when a step was skipped and its reader was not."""
-        skippable = self._graph.skippable()
+        skippable = graph.skippable()
         doubtful = [reading for reading in readings if skippable[reading.target] and _reads_blindly(reading)]
         targets = _numbered(doubtful)
-        passed = self._graph.passes_skip(targets) if targets else []
+        passed = graph.passes_skip(targets) if targets else []
         for reading in doubtful:
-            reader = reading.text.reader
-            if reader is not None and (reader in self._graph.unsure or passed[reader] >> targets[reading.target] & 1):
+            reader = reading.reader
+            if reader is not None and (reader in graph.unsure or passed[reader] >> targets[reading.target] & 1):
                 continue
-            read = self._graph.steps[reading.target].id
+            read = graph.steps[reading.target].id
             self._report(reading.text, f"steps.{read}", finding="may_be_skipped", read=read)
+
+    def _check_cases(self, graph: Graph, readings: list[_Reading]) -> None:
+        """Report fields of what a condition gives that has no `else`: it is none when no case holds."""
+        for reading in readings:
+            step = graph.steps[reading.target]
+            is_whole = step.type != "condition" or not step.blocks or step.blocks[-1].when is None
+            if not is_whole and not step.output_mapping and _reads_blindly(reading):
+                self._report(reading.text, f"steps.{step.id}", finding="no_case_may_hold", read=step.id)
+
+
+def _needs_proof(reading: _Reading) -> int | None:
+    """The reader, unless the order is plain: the output comes last, dependencies first; nothing is claimed in doubt."""
+    reader, graph = reading.reader, reading.graph
+    if reader is None or reader in graph.unsure or reading.target in graph.dependencies[reader]:
+        return None
+    return reader
+
+
+def _by_graph(readings: list[_Reading]) -> list[tuple[Graph, list[_Reading]]]:
+    """The readings of each graph, in the order of their first one."""
+    found: dict[int, tuple[Graph, list[_Reading]]] = {}
+    for reading in readings:
+        found.setdefault(id(reading.graph), (reading.graph, []))[1].append(reading)
+    return list(found.values())
+
+
+def _is_blind(name: str, text: Text) -> bool:
+    """Whether it reads below an output and does not look first whether there is one."""
+    return (".output." in name or name.startswith("output.")) and not _CAREFUL.search(text.source)
+
+
+def _whole(name: str) -> str:
+    """The output that a name reads something of."""
+    before, _, _ = name.partition("output.")
+    return f"{before}output"
 
 
 def _is_too_large(source: str) -> bool:
@@ -282,35 +345,3 @@ def _place(source: str, dotted: str) -> tuple[int, int]:
     spelled = r"\s*\.\s*".join(re.escape(part) for part in dotted.split("."))
     match = re.search(rf"(?<![\w.]){spelled}(?!\w)", source)
     return (match.start(), match.end() - match.start()) if match is not None else (0, 0)
-
-
-def _texts_of(workflow: Workflow) -> Iterator[_Text]:
-    """Every expression and every text that may hold one, in the order of the steps."""
-    for number, step in enumerate(workflow.steps):
-        yield from _texts_of_step(step, number)
-    yield from _texts(workflow.output, _Text(keys=("output",), source=""))
-
-
-def _texts_of_step(step: Step, number: int) -> Iterator[_Text]:
-    keys: Keys = ("steps", number)
-    if step.when is not None:
-        yield _Text(keys=(*keys, "when"), source=step.when, reader=number, is_condition=True)
-    at = _Text(keys=(*keys, "config"), source="", reader=number, may_hold_secrets=step.type not in CONTROL_STEPS)
-    if step.type in TYPES:
-        rendered = {"params"} if step.type == "function" else step.config.keys() - UNRENDERED.get(step.type, frozenset())
-        yield from _texts({key: value for key, value in step.config.items() if key in rendered}, at)
-    yield from _texts(step.input_mapping, msgspec.structs.replace(at, keys=(*keys, "input_mapping")))
-    yield from _texts(step.output_mapping, _Text(keys=(*keys, "output_mapping"), source="", reader=number, is_after=True))
-
-
-def _texts(value: object, at: _Text) -> Iterator[_Text]:
-    """Every text in a value that may hold an expression; ``at`` says whose value it is and where."""
-    if isinstance(value, str):
-        if "{" in value:
-            yield msgspec.structs.replace(at, source=value)
-    elif is_mapping(value):
-        for key, item in value.items():
-            yield from _texts(item, msgspec.structs.replace(at, keys=(*at.keys, key)))
-    elif is_list(value):
-        for index, item in enumerate(value):
-            yield from _texts(item, msgspec.structs.replace(at, keys=(*at.keys, index)))

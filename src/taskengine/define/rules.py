@@ -14,14 +14,20 @@ from taskengine.model.duration import MAX_DURATION_MS
 
 __all__ = [
     "BACKOFF",
+    "BATCH",
+    "CHILDREN",
     "CONCURRENCY",
     "DURATION",
+    "ITERATIONS",
     "JITTER",
     "MAX_ATTEMPTS",
+    "MAX_DEPTH",
     "MAX_ID",
     "MAX_NAME",
+    "MAX_NESTING",
     "MAX_STEPS",
     "MAX_VERSION",
+    "PERCENT",
     "PRIORITY",
     "function_fits",
     "id_fault",
@@ -30,13 +36,19 @@ __all__ = [
     "version_fits",
 ]
 
-MAX_STEPS: Final = 10_000
+MAX_STEPS: Final = 10_000  # with those inside of others
+MAX_NESTING: Final = 16  # containers around a step
+MAX_DEPTH: Final = 64  # of lists and mappings in each other
 MAX_NAME: Final = 200
 MAX_ID: Final = 128
 MAX_VERSION: Final = 64
 
 MAX_ATTEMPTS: Final = (1, 10_000)
 CONCURRENCY: Final = (1, 100_000)
+ITERATIONS: Final = (1, 1_000_000)  # of a loop
+BATCH: Final = (1, 100_000)  # items of a map that one scope takes
+CHILDREN: Final = (0, 1_000_000)  # that must complete
+PERCENT: Final = (0.0, 100.0)  # of children that must complete
 PRIORITY: Final = (0, 9)
 BACKOFF: Final = (1.0, 1_000.0)
 JITTER: Final = (0.0, 1.0)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from taskengine.define.finding import Aim, Spot
+from taskengine.define.given import is_list, is_mapping
 from taskengine.define.phrase import described, nearest, quoted
-from taskengine.define.values import between, boolean, duration, is_list, is_mapping, text, wrong_type
+from taskengine.define.values import between, boolean, duration, text, wrong_type
 from taskengine.model.script import COUNTED, LIMITS, RUNTIMES, SIZED, inline_code, parse_size, runtime_of, script_fault, script_of
 
-__all__ = ["KEYS", "check_script"]
+__all__ = ["check_script"]
 
-KEYS: Final = ("script", "inline", "runtime", "params", "args", "env", "cwd", "timeout", "limits", "network")
 _COUNT: Final = (1, 100_000)
 
 

@@ -11,12 +11,13 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from taskengine.define.finding import Keys, Problem, Problems
+from taskengine.define.given import BROKEN
 from taskengine.define.phrase import cropped, described, quoted
+from taskengine.define.rules import MAX_DEPTH
 from taskengine.define.scalars import OutOfRange, resolve
 
-__all__ = ["BROKEN", "Entry", "Growing", "Listing", "Mapping", "Node", "Scalar", "Stopped", "plain"]
+__all__ = ["Entry", "Growing", "Listing", "Mapping", "Node", "Scalar", "Stopped", "plain"]
 
-MAX_DEPTH: Final = 64
 MAX_ITEMS: Final = 10_000
 
 
@@ -53,16 +54,6 @@ class Listing(msgspec.Struct):
 
 
 Node: TypeAlias = Scalar | Mapping | Listing
-
-
-class _Broken:
-    """Stands for a value that was refused and reported; whoever meets it says nothing more."""
-
-    def __repr__(self) -> str:
-        return "BROKEN"
-
-
-BROKEN: Final = _Broken()
 
 
 class Stopped(Exception):  # noqa: N818 -- it ends the reading; what was wrong is already reported

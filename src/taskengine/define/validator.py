@@ -24,6 +24,7 @@ _LARGE_PATTERN_BYTES: Final = 1 << 22
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 MAX_LISTED_LOOKS: Final = 20_000  # at all values together, when every fault is listed: each costs 0.03 ms
 _FRACTION: Final = 40  # looks that dividing by a fraction is worth
+_HINT: Final = "the workflow's document says under `input` what it accepts"
 MAX_LOOKS: Final = 30_000_000  # at all values together: two seconds at worst
 
 
@@ -85,7 +86,7 @@ class InputSchema:
         """The input with the defaults of what it leaves out: of properties at the top, not of what is inside of them."""
         return {**{name: value for name, value in self._defaults.items() if name not in given}, **given}
 
-    def must_fit(self, document: Raw | bytes, *, what: str = "input") -> None:
+    def must_fit(self, document: Raw | bytes, *, what: str = "input", hint: str = _HINT) -> None:
         """Raises ``ValidationError`` naming what does not fit, ``LimitError`` when judging would cost too much.
 
         ``DefinitionError``: the schema itself cannot be used (one that was stored by a version that did not check it).
@@ -110,7 +111,7 @@ class InputSchema:
         raise ValidationError(
             "invalid_input",
             f"the {what} does not fit its schema ({numbered(len(faults), 'fault')}): {'; '.join(map(str, faults))}",
-            hint="the workflow's document says under `input` what it accepts",
+            hint=hint,
             faults=[{"path": fault.path, "said": fault.said} for fault in faults],
             missing=[fault.name for fault in faults if fault.name],
         )

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Final, TypeAlias, TypeGuard
+from typing import Any, Final, TypeAlias
 
 from taskengine.define.finding import Spot
+from taskengine.define.given import BROKEN, is_list, is_mapping
 from taskengine.define.phrase import described, quoted
 from taskengine.define.spans import DurationError, read_duration
-from taskengine.define.tree import BROKEN
 
 __all__ = [
     "WRONG",
@@ -27,8 +27,6 @@ __all__ = [
     "boolean",
     "condition",
     "duration",
-    "is_list",
-    "is_mapping",
     "mapping",
     "same",
     "text",
@@ -111,7 +109,8 @@ class Between:
         self.is_whole = isinstance(self.low, int)
         self._what = what
         kind = "a whole number" if self.is_whole else "a number"
-        self._span = f"{kind} from {self.low:g} to {self.high:g}"
+        digits = "" if self.is_whole else "g"
+        self._span = f"{kind} from {self.low:{digits}} to {self.high:{digits}}"
 
     def __call__(self, value: object, at: Spot) -> int | float | Wrong:
         """Read one."""
@@ -202,13 +201,3 @@ def anything(value: object, _at: Spot) -> object:
 def same(value: Any) -> Any:
     """What the model holds is what the document says."""
     return value
-
-
-def is_mapping(value: object) -> TypeGuard[dict[str, Any]]:
-    """Whether this is a mapping; documents have text as keys."""
-    return isinstance(value, dict)
-
-
-def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Whether this is a list."""
-    return isinstance(value, list)

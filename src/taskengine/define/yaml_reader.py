@@ -14,8 +14,10 @@ from typing import Any, Final
 import yaml
 
 from taskengine.define.finding import MAX_FINDINGS, Problem, Problems
+from taskengine.define.given import BROKEN
 from taskengine.define.phrase import cropped
-from taskengine.define.tree import BROKEN, MAX_DEPTH, Growing, Listing, Mapping, Node, Stopped
+from taskengine.define.rules import MAX_DEPTH
+from taskengine.define.tree import Growing, Listing, Mapping, Node, Stopped
 
 __all__ = ["read_yaml"]
 

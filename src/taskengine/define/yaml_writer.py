@@ -5,13 +5,14 @@ What is written here reads back as the same workflow; that is what the quoting i
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 import yaml
 
 from taskengine.define.canonical import to_document
-from taskengine.define.language import LIMITS, RETRY, STEP, WORKFLOW, Table
+from taskengine.define.language import BRANCH, CASE, COMPENSATION, ELSE, LIMITS, RETRY, STEP, WORKFLOW, Table
 from taskengine.define.scalars import OutOfRange, resolve
 from taskengine.model.workflow import Workflow
 
@@ -30,11 +31,33 @@ def to_yaml(workflow: Workflow) -> str:
     return yaml.dump(ordered, Dumper=_Writer, allow_unicode=True, sort_keys=False, width=_WIDTH)
 
 
-def _step(step: dict[str, Any]) -> dict[str, Any]:
-    ordered = _ordered(step, STEP)
-    if "retry" in ordered:
-        ordered["retry"] = _ordered(ordered["retry"], RETRY)
+def _step(step: dict[str, Any], table: Table = STEP) -> dict[str, Any]:
+    ordered = _ordered(step, table)
+    for key, read in _PARTS.items():
+        if key in ordered:
+            ordered[key] = read(ordered[key])
     return ordered
+
+
+def _block(block: dict[str, Any], table: Table) -> dict[str, Any]:
+    ordered = _ordered(block, table)
+    return {**ordered, "steps": [_step(step) for step in ordered["steps"]]}
+
+
+def _else(block: dict[str, Any]) -> Any:
+    """Shorter where nothing but steps are said."""
+    ordered = _block(block, ELSE)
+    return ordered["steps"] if set(ordered) == {"steps"} else ordered
+
+
+_PARTS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "retry": lambda retry: _ordered(retry, RETRY),
+    "cases": lambda cases: [_block(case, CASE) for case in cases],
+    "else": _else,
+    "branches": lambda branches: [_block(branch, BRANCH) for branch in branches],
+    "steps": lambda steps: [_step(step) for step in steps],
+    "compensate": lambda step: _step(step, COMPENSATION),
+}
 
 
 def _ordered(mapping: dict[str, Any], table: Table) -> dict[str, Any]:

@@ -8,8 +8,7 @@ meets there is an operation of `names`, `operators` or `filters`.
 
 from __future__ import annotations
 
-from taskengine.expr.compiler import ROOTS
-from taskengine.expr.expression import Expression, expression, truth
+from taskengine.expr.expression import ROOTS, Expression, expression, truth
 from taskengine.expr.template import Template, template
 
 __all__ = ["ROOTS", "Expression", "Template", "expression", "template", "truth"]

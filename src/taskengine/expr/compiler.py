@@ -20,36 +20,17 @@ from typing import Final, NamedTuple
 
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.expr.cursor import Cursor
+from taskengine.expr.expression import ROOTS
 from taskengine.expr.filters import FILTERS, TESTS, Filter
 from taskengine.expr.limits import MAX_DEPTH, MAX_SOURCE_BYTES, SMALLEST_INTEGER
 from taskengine.expr.names import Path, fetch, is_defined, member, piece, subscript
 from taskengine.expr.operators import OPERATORS, join, negate
+from taskengine.expr.program import Program, Site
 from taskengine.expr.tokens import Token, refusal
 from taskengine.expr.values import Operation, closest
 from taskengine.model.value import encode
 
-__all__ = ["ROOTS", "Program", "Site", "compile_expression"]
-
-ROOTS: Final = frozenset(
-    {"context", "event", "execution", "index", "input", "item", "secrets", "state", "steps", "trigger", "variables"}
-)
-
-
-class Site(NamedTuple):
-    """One operation in an expression, and where it stands."""
-
-    operation: Operation
-    offset: int
-
-
-class Program(NamedTuple):
-    """An expression ready to be evaluated."""
-
-    source: str
-    text: str  # for minijinja; `o(n,…)` is site n
-    sites: tuple[Site, ...]
-    names: frozenset[str]
-    is_name: bool  # nothing but a name: site 0 is the whole expression
+__all__ = ["compile_expression"]
 
 
 def compile_expression(source: str, extra_roots: Collection[str] = ()) -> Program:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from taskengine.errors import ExpressionError
-from taskengine.expr.compiler import Program, compile_expression
-from taskengine.expr.interpreter import evaluate, read_context
 from taskengine.expr.limits import CACHED_EXPRESSIONS
-from taskengine.expr.values import a_kind, kind_of
 from taskengine.model.value import Json
 
-__all__ = ["Expression", "compiled", "expression", "truth"]
+if TYPE_CHECKING:
+    from taskengine.expr.program import Program
 
+__all__ = ["ROOTS", "Expression", "compiled", "expression", "truth"]
+
+# The names with which names begin.
+ROOTS: Final = frozenset(
+    {"context", "event", "execution", "index", "input", "item", "secrets", "state", "steps", "trigger", "variables"}
+)
 _ASK: Final = {
     "none": "ask `… != none`",
     "number": "ask `… > 0`",
@@ -32,9 +36,12 @@ class Expression:
     are names that this place knows beside ``ROOTS``.
     """
 
-    __slots__ = ("_program",)
+    __slots__ = ("_evaluate", "_program")
 
     def __init__(self, source: str, *, extra_roots: Collection[str] = ()) -> None:
+        from taskengine.expr.interpreter import evaluate_in  # noqa: PLC0415 -- loaded by the first expression
+
+        self._evaluate = evaluate_in
         self._program = compiled(source, tuple(extra_roots))
 
     @property
@@ -49,7 +56,7 @@ class Expression:
 
     def evaluate(self, context: bytes) -> Json:
         """Return the value for a context, a JSON object. Raises ``ExpressionError``."""
-        return evaluate(self._program, read_context(context))
+        return self._evaluate(self._program, context)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Expression) and self.source == other.source
@@ -69,6 +76,8 @@ def expression(source: str, *, extra_roots: Collection[str] = ()) -> Expression:
 @functools.lru_cache(maxsize=CACHED_EXPRESSIONS)
 def compiled(source: str, extra_roots: tuple[str, ...]) -> Program:
     """Return the program of a source, from the cache when it is there."""
+    from taskengine.expr.compiler import compile_expression  # noqa: PLC0415 -- the grammar is most of this room: not everybody needs it
+
     return compile_expression(source, extra_roots)
 
 
@@ -77,6 +86,8 @@ def truth(expr: Expression, context: bytes) -> bool:
     value = expr.evaluate(context)
     if isinstance(value, bool):
         return value
+    from taskengine.expr.values import a_kind, kind_of  # noqa: PLC0415 -- likewise
+
     raise ExpressionError(
         "not_a_boolean",
         f"a condition is true or false, this one is {a_kind(value)}",

@@ -10,15 +10,15 @@ import functools
 from typing import TYPE_CHECKING
 
 from taskengine.errors import ExpressionError
-from taskengine.expr.compiler import Program
 from taskengine.expr.limits import FUEL
+from taskengine.expr.program import Program
 from taskengine.expr.values import Scope, in_range, weigh
 from taskengine.model.value import Json, decode
 
 if TYPE_CHECKING:
     from minijinja import Environment
 
-__all__ = ["evaluate", "read_context"]
+__all__ = ["evaluate", "evaluate_in", "read_context"]
 
 
 class _Evaluation(Scope):
@@ -49,6 +49,11 @@ def read_context(context: bytes) -> dict[str, Json]:
     if not isinstance(data, dict):
         raise ExpressionError("context_not_an_object", "the data of an expression is one JSON object")
     return data
+
+
+def evaluate_in(program: Program, context: bytes) -> Json:
+    """Return the value for a context, a JSON object. Raises as ``evaluate``."""
+    return evaluate(program, read_context(context))
 
 
 def evaluate(program: Program, data: dict[str, Json], *, fuel: int = FUEL) -> Json:

@@ -10,14 +10,14 @@ from taskengine.kernel.retry import delay_ms, may_retry
 from taskengine.kernel.state import SUSPECT_LOSSES, Execution
 from taskengine.model import event as ev
 from taskengine.model.status import Outcome
-from taskengine.model.value import ABSENT, Instant, Raw, TaskError, raw
+from taskengine.model.value import ABSENT, NONE, Instant, Raw, TaskError, raw
 
 __all__ = ["after_failure", "attempt_timed_out", "completion", "expression_failure", "lost", "scheduled"]
 
 
 def scheduled(state: Execution, number: int, at: Instant, *, is_suspect: bool) -> Sequence[ev.Event]:
     """Begin the next attempt; the first one's input is rendered here, and a task whose input cannot be made fails."""
-    step = state.plan.steps[number]
+    step = state.steps[number]
     task = state.live.get(number)
     given = ABSENT  # a constant input stands in the workflow's version, a later attempt's in the first one's event
     attempt = 1
@@ -25,21 +25,30 @@ def scheduled(state: Execution, number: int, at: Instant, *, is_suspect: bool) -
         attempt = task.attempt + 1
     elif not step.has_constant_input:
         try:
-            given = raw(step.input.render(context(state, step.input_reads)))
+            given = raw(step.input.render(context(state, step.input_reads, state.scopes[number])))
         except (ExpressionError, LimitError) as error:
             return expression_failure(number, 0, at, f"input: {error}")
     return (ev.TaskScheduled(at=at, task=number, attempt=attempt, input=given, is_suspect=is_suspect),)
 
 
-def completion(state: Execution, number: int, attempt: int, at: Instant, *, output: Raw = ABSENT) -> Sequence[ev.Event]:
+def completion(
+    state: Execution,
+    number: int,
+    attempt: int,
+    at: Instant,
+    *,
+    output: Raw = ABSENT,
+    outcome: Outcome | None = None,
+    signal: int = 0,
+) -> Sequence[ev.Event]:
     """The end of an attempt that went well: what later steps see is made here, and the task fails when that cannot be."""
-    step = state.plan.steps[number]
+    step = state.steps[number]
     if step.output is not None:
         try:
-            output = raw(step.output.render(context(state, step.output_reads, output=output)))
+            output = raw(step.output.render(context(state, step.output_reads, state.scopes[number], output=output or NONE)))
         except (ExpressionError, LimitError) as error:
             return expression_failure(number, attempt, at, f"output_mapping: {error}")
-    return (ev.TaskCompleted(at=at, task=number, attempt=attempt, output=output or ABSENT),)
+    return (ev.TaskCompleted(at=at, task=number, attempt=attempt, output=output or ABSENT, outcome=outcome, signal=signal),)
 
 
 def expression_failure(number: int, attempt: int, at: Instant, message: str) -> Sequence[ev.Event]:
@@ -52,7 +61,7 @@ def after_failure(
 ) -> Sequence[ev.Event]:
     """Another attempt by the retry policy, or the end of the task."""
     task = state.live[number]
-    policy = state.plan.steps[number].retry
+    policy = state.steps[number].retry
     if may_retry(policy, task.used, error):
         due_at = at + max(delay_ms(policy, task.used, seed=state.seed, task=number), error.retry_after_ms)
         return (ev.TaskRetryScheduled(at=at, task=number, attempt=task.attempt, due_at=due_at, error=error),)

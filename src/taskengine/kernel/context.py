@@ -7,9 +7,10 @@ from msgspec import UNSET, UnsetType
 
 from taskengine.errors import ExpressionError
 from taskengine.kernel.plan import Reading
+from taskengine.kernel.scope import Scope
 from taskengine.kernel.state import Execution
 from taskengine.model.secret import has_mark, mark_of
-from taskengine.model.status import Phase
+from taskengine.model.status import Phase, Status
 from taskengine.model.value import NONE, Raw, TaskError, encode
 
 __all__ = ["context"]
@@ -31,8 +32,8 @@ class _ExecutionView(msgspec.Struct, frozen=True):
     priority: int
 
 
-def context(state: Execution, reading: Reading, *, output: Raw | None = None) -> bytes:
-    """The context for one expression or template; ``output`` is what the step itself gave."""
+def context(state: Execution, reading: Reading, scope: Scope, **given: object) -> bytes:
+    """The context for one expression or template in a scope; ``given`` are names that only its place knows (``output``, …)."""
     document: dict[str, object] = {}
     for root in reading.roots:
         match root:
@@ -41,20 +42,51 @@ def context(state: Execution, reading: Reading, *, output: Raw | None = None) ->
             case "variables":
                 document["variables"] = state.variables
             case "steps":
-                document["steps"] = {state.plan.steps[number].id: _step(state, number) for number in reading.tasks}
+                document["steps"] = _steps(state, reading, scope)
             case "execution":
                 document["execution"] = _execution(state)
             case "secrets":
                 pass  # last, so that what looks like a mark in the rest is seen
-            case "output" if output is not None:
-                document["output"] = output or NONE
+            case "item" | "index":
+                _iteration(document, root, scope)
             case _:
-                pass  # the expression itself will name what is missing
+                pass  # given, or the expression itself will name what is missing
+    if given:
+        document.update({root: value for root, value in given.items() if root in reading.roots})
     if reading.secrets:
-        if has_mark(encode(document)):
-            raise ExpressionError("forged_secret", "what is rendered together with a secret holds the mark of one")
-        document["secrets"] = {name: mark_of(name) for name in reading.secrets}
+        _add_secrets(document, reading.secrets)
     return encode(document)
+
+
+def _add_secrets(document: dict[str, object], names: tuple[str, ...]) -> None:
+    if has_mark(encode(document)):
+        raise ExpressionError("forged_secret", "what is rendered together with a secret holds the mark of one")
+    document["secrets"] = {name: mark_of(name) for name in names}
+
+
+def _steps(state: Execution, reading: Reading, scope: Scope) -> dict[str, _StepView]:
+    steps = state.steps
+    if scope.base < 0:  # before the first iteration of a loop
+        views = {scope.block.steps[local].id: _StepView(Status.PENDING.value, NONE) for local in reading.tasks}
+    else:
+        views = {steps[scope.base + local].id: _step(state, scope.base + local) for local in reading.tasks}
+    for up, local in reading.outer:
+        around: Scope | None = scope
+        for _ in range(up):
+            assert around is not None
+            around = around.up
+        assert around is not None
+        views[steps[around.base + local].id] = _step(state, around.base + local)
+    return views
+
+
+def _iteration(document: dict[str, object], root: str, scope: Scope) -> None:
+    """The item or the index of the nearest map or loop around."""
+    around = scope.iteration
+    if around is not None and root == "index":
+        document[root] = around.index
+    elif around is not None and around.item:
+        document[root] = around.item
 
 
 def _step(state: Execution, number: int) -> _StepView:

@@ -9,18 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from taskengine.errors import CommandRefusedError, LimitError
+import msgspec
+
+from taskengine.errors import CommandRefusedError, ExpressionError, LimitError
+from taskengine.kernel.approval import decided, stopped_clocks
 from taskengine.kernel.attempt import after_failure, attempt_timed_out, completion, lost, scheduled
-from taskengine.kernel.state import Execution, Task
-from taskengine.kernel.timing import Clock
+from taskengine.kernel.groups import ends_of_steps, holds
+from taskengine.kernel.rounds import must_not_be_cancelling, refuse_cancelling, retried, skipped
+from taskengine.kernel.state import Execution
+from taskengine.kernel.task import Task
 from taskengine.model import command as cmd
 from taskengine.model import event as ev
-from taskengine.model.status import Outcome, Phase
-from taskengine.model.value import ABSENT, NONE, Instant
+from taskengine.model.status import Outcome, Phase, Status
+from taskengine.model.value import ABSENT, NONE, Instant, TaskError, encode
 
 __all__ = ["DECIDE", "SIGNAL_LIMIT", "admitted", "decide"]
 
 SIGNAL_LIMIT: Final = 10_000
+_SHOWN: Final = 10  # variables that a message names
 
 
 def decide(state: Execution, command: cmd.Command, at: Instant) -> Sequence[ev.Event]:
@@ -48,10 +54,30 @@ def _start(state: Execution, command: cmd.Start, at: Instant) -> Sequence[ev.Eve
             input=command.input or NONE,
             variables=command.variables,
             priority=command.priority,
-            business_key=command.business_key,
+            business_key=_business_key(state, command),
             by=command.by,
+            parent=command.parent,
         ),
     )
+
+
+def _fork(state: Execution, command: cmd.Fork, at: Instant) -> Sequence[ev.Event]:
+    return (
+        *_start(state, command, at),
+        ev.ExecutionForked(at=at, origin=command.origin, path=command.path, tasks=command.tasks),
+    )
+
+
+def _business_key(state: Execution, command: cmd.Start) -> str:
+    """What was given, else what the workflow makes of the input and the variables."""
+    plan = state.plan
+    if command.business_key or plan.business_key is None:
+        return command.business_key or plan.workflow.business_key
+    try:
+        value = plan.business_key.render(encode({"input": command.input or NONE, "variables": command.variables}))
+    except (ExpressionError, LimitError) as error:
+        raise CommandRefusedError("bad_business_key", f"the business key cannot be made: {error}") from error
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def _signal(state: Execution, command: cmd.Signal, at: Instant) -> Sequence[ev.Event]:
@@ -69,19 +95,19 @@ def _signal(state: Execution, command: cmd.Signal, at: Instant) -> Sequence[ev.E
 
 def _pause(state: Execution, command: cmd.Pause, at: Instant) -> Sequence[ev.Event]:
     _must_be_open(state, "pause")
-    number = state.plan.number_of(command.path)
-    _must_not_be_cancelling(state)
+    number = state.number_of(command.path)
+    must_not_be_cancelling(state, number)
     if number:
         _must_be_open_task(state, number, "pause")
-    if command.path in state.paused if number else state.is_paused:
+    if number in state.paused if number else state.is_paused:
         raise CommandRefusedError("already_paused", f"{command.path} is paused already")
     return (ev.SubtreePaused(at=at, path=command.path, by=command.by, reason=command.reason),)
 
 
 def _resume(state: Execution, command: cmd.Resume, at: Instant) -> Sequence[ev.Event]:
     _must_be_open(state, "resume")
-    number = state.plan.number_of(command.path)
-    if command.path not in state.paused if number else not state.is_paused:
+    number = state.number_of(command.path)
+    if number not in state.paused if number else not state.is_paused:
         hint = "the whole execution is paused: resume /" if state.is_paused else ""
         raise CommandRefusedError("not_paused", f"{command.path} is not paused", hint=hint)
     return (ev.SubtreeResumed(at=at, path=command.path, by=command.by, reason=command.reason),)
@@ -89,20 +115,35 @@ def _resume(state: Execution, command: cmd.Resume, at: Instant) -> Sequence[ev.E
 
 def _cancel(state: Execution, command: cmd.Cancel, at: Instant) -> Sequence[ev.Event]:
     _must_be_open(state, "cancel")
-    number = state.plan.number_of(command.path)
-    _must_not_be_cancelling(state)
+    number = state.number_of(command.path)
+    must_not_be_cancelling(state, number)
+    if state.saga is not None:
+        raise CommandRefusedError("compensating", "what was done is being undone", hint="terminate it to stop that")
     event = ev.SubtreeCancelled(at=at, path=command.path, by=command.by, reason=command.reason)
     if number == 0:
-        return (event,)
+        return (msgspec.structs.replace(event, is_met=_is_met(state), compensates=command.compensates),)
+    if command.compensates:
+        raise CommandRefusedError("compensates_all", "only a whole execution is cancelled with compensation", hint="cancel /")
     _must_be_open_task(state, number, "cancel")
-    if state.phase[number] == Phase.RUNNING:  # it ends when its attempt does
+    if state.phase[number] in {Phase.RUNNING, Phase.EXPANDED} or number in state.children:  # it ends when its last attempt does
         return (event,)
     return (event, *_cancel_now(state, number, at, by=command.by, outcome=None))
 
 
+def _is_met(state: Execution) -> bool:
+    """Whether the workflow has a success rule and what has completed so far is enough for it."""
+    rule = state.plan.success
+    if rule is None:
+        return False
+    try:
+        return holds(state, rule, ends_of_steps(state), state.root)
+    except (ExpressionError, LimitError):
+        return False
+
+
 def _terminate(state: Execution, command: cmd.Terminate, at: Instant) -> Sequence[ev.Event]:
     _must_be_open(state, "terminate")
-    number = state.plan.number_of(command.path)
+    number = state.number_of(command.path)
     if number == 0:
         return (ev.ExecutionTerminated(at=at, by=command.by, reason=command.reason),)
     if state.phase[number] >= Phase.COMPLETED:
@@ -113,52 +154,18 @@ def _terminate(state: Execution, command: cmd.Terminate, at: Instant) -> Sequenc
 def _cancel_now(state: Execution, number: int, at: Instant, *, by: str, outcome: Outcome | None) -> Sequence[ev.Event]:
     task = state.live.get(number)
     cancelled = ev.TaskCancelled(at=at, task=number, attempt=task.attempt if task else 0, by=by, outcome=outcome)
-    if state.timers.has(number, Clock.WAIT):
-        return (ev.TimerCancelled(at=at, task=number), cancelled)
-    return (cancelled,)
+    return (*stopped_clocks(state, number, at), cancelled)
 
 
-def _retry(state: Execution, command: cmd.Retry, at: Instant) -> Sequence[ev.Event]:
-    number = state.plan.number_of(command.path)
-    if not state.is_finished:
-        if number == 0:
-            raise CommandRefusedError(
-                "execution_not_finished", "the execution is still going on", hint="retry one task by its path, e.g. /load/"
-            )
-        return (_retry_task(state, number, at, command.by),)
-    if number:
-        tasks: tuple[int, ...] = (number,) if _may_begin_again(state, number) else ()
-        is_open = False
-    else:  # what failed but was handled is done with
-        numbers = range(1, len(state.phase))
-        tasks = tuple(one for one in numbers if _may_begin_again(state, one) and not _is_done_with(state, one))
-        is_open = state.is_swept
-    if not tasks and not is_open:
-        raise CommandRefusedError("nothing_to_retry", "nothing here has failed or was cancelled")
-    return (ev.ExecutionRetried(at=at, path=command.path, tasks=tasks, by=command.by, reason=command.reason),)
-
-
-def _may_begin_again(state: Execution, number: int) -> bool:
-    phase = state.phase[number]
-    return phase in {Phase.FAILED, Phase.CANCELLED} or phase < Phase.COMPLETED  # those that a cancel or a timeout cut off
-
-
-def _is_done_with(state: Execution, number: int) -> bool:
-    """Whether retrying everything leaves it alone: handled, or never begun, so that it is open without being named."""
-    task = state.live.get(number)
-    return state.phase[number] <= Phase.READY or (task is not None and task.is_handled)
-
-
-def _retry_task(state: Execution, number: int, at: Instant, by: str) -> ev.Event:
-    phase = state.phase[number]
-    task = state.live.get(number)
-    is_stuck = task is not None and task.is_stuck
-    if phase not in {Phase.FAILED, Phase.CANCELLED, Phase.RETRYING} and not is_stuck:
-        raise CommandRefusedError("task_not_failed", f"{state.plan.steps[number].path} is {state.status_of(number)}")
-    if state.is_cancelling:
-        _refuse_cancelling("the execution")
-    attempt = task.attempt if task is not None else 0
-    return ev.TaskRetryScheduled(at=at, task=number, attempt=attempt, due_at=at, is_new_round=True, by=by)
+def _set_variables(state: Execution, command: cmd.SetVariables, at: Instant) -> Sequence[ev.Event]:
+    _must_be_open(state, "change")
+    known = dict.fromkeys(state.variables)
+    known |= {name: None for one in state.plan.every_step() if one.step.type == "set" for name in one.step.config}
+    for name in command.values:
+        if name not in known:
+            hint = f"it has {', '.join(sorted(known)[:_SHOWN])}" if known else "declare it under `variables`"
+            raise CommandRefusedError("unknown_variable", f"the workflow has no variable {name}", hint=hint)
+    return (ev.VariablesSet(at=at, values=command.values, by=command.by),)
 
 
 def _must_be_open(state: Execution, what: str) -> None:
@@ -173,20 +180,11 @@ def _must_be_open_task(state: Execution, number: int, what: str) -> None:
         _refuse_ended_task(state, number, what)
     task = state.live.get(number)
     if task is not None and task.is_cancelling:
-        _refuse_cancelling(state.plan.steps[number].path)
-
-
-def _must_not_be_cancelling(state: Execution) -> None:
-    if state.is_cancelling:
-        _refuse_cancelling("the execution")
-
-
-def _refuse_cancelling(what: str) -> None:
-    raise CommandRefusedError("already_cancelling", f"{what} is being cancelled")
+        refuse_cancelling(state.path_of(number))
 
 
 def _refuse_ended_task(state: Execution, number: int, what: str) -> None:
-    path, status = state.plan.steps[number].path, state.status_of(number)
+    path, status = state.path_of(number), state.status_of(number)
     raise CommandRefusedError("task_already_finished", f"cannot {what} {path}: it is {status}", status=str(status))
 
 
@@ -205,6 +203,19 @@ def _report(state: Execution, command: cmd.Report, at: Instant) -> Sequence[ev.E
             return after_failure(state, number, error, at)
         case cmd.Abandoned():
             return lost(state, number, at, is_counted=False)
+
+
+def _child_ended(state: Execution, command: cmd.ChildEnded, at: Instant) -> Sequence[ev.Event]:
+    number, attempt = command.task, command.attempt
+    task = state.live.get(number)
+    if task is None or task.child != command.child or task.attempt != attempt:
+        raise CommandRefusedError("stale_attempt", f"task {number} does not wait for {command.child} any more")
+    if command.status is Status.COMPLETED:
+        return completion(state, number, attempt, at, output=command.output or NONE)
+    if task.is_cancelling:
+        return (ev.TaskCancelled(at=at, task=number, attempt=attempt),)
+    error = command.error or TaskError(type="Cancelled", message="it was cancelled")
+    return after_failure(state, number, msgspec.structs.replace(error, message=f"{command.child}: {error.message}"), at)
 
 
 def _progress(state: Execution, command: cmd.Progress, at: Instant) -> Sequence[ev.Event]:
@@ -264,13 +275,18 @@ def admitted(state: Execution, at: Instant, *, has_slot: bool, has_suspect_slot:
 
 DECIDE: Final[dict[type, Callable[[Execution, Any, Instant], Sequence[ev.Event]]]] = {
     cmd.Start: _start,
+    cmd.Fork: _fork,
     cmd.Signal: _signal,
     cmd.Pause: _pause,
     cmd.Resume: _resume,
     cmd.Cancel: _cancel,
     cmd.Terminate: _terminate,
-    cmd.Retry: _retry,
+    cmd.Retry: retried,
+    cmd.Skip: skipped,
+    cmd.Decide: decided,
+    cmd.SetVariables: _set_variables,
     cmd.Report: _report,
+    cmd.ChildEnded: _child_ended,
     cmd.Progress: _progress,
     cmd.Silent: _silent,
     cmd.Lost: _lost,

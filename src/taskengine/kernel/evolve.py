@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from taskengine.kernel import fold_clock as clock
 from taskengine.kernel import fold_execution as execution
+from taskengine.kernel import fold_fork as fork
+from taskengine.kernel import fold_group as group
 from taskengine.kernel import fold_task as task
+from taskengine.kernel import saga
+from taskengine.kernel.fold_skip import skipped
 from taskengine.kernel.state import Execution
 from taskengine.model import event as ev
 from taskengine.model.effect import Effect, WakeAt
@@ -19,6 +24,7 @@ __all__ = ["APPLY", "apply", "evolve"]
 
 APPLY: Final[dict[type, Callable[[Execution, Any, list[Effect]], None]]] = {
     ev.ExecutionStarted: execution.started,
+    ev.ExecutionForked: fork.forked,
     ev.ExecutionCompleted: execution.completed,
     ev.ExecutionFailed: execution.failed,
     ev.ExecutionCancelled: execution.cancelled,
@@ -36,13 +42,22 @@ APPLY: Final[dict[type, Callable[[Execution, Any, list[Effect]], None]]] = {
     ev.TaskFailed: task.failed,
     ev.TaskQuarantined: task.quarantined,
     ev.TaskCancelled: task.cancelled,
-    ev.TaskSkipped: task.skipped,
+    ev.TaskSkipped: skipped,
     ev.TaskRetryScheduled: task.retry_scheduled,
     ev.TaskAttemptLost: task.attempt_lost,
-    ev.TaskTimedOut: task.timed_out,
-    ev.TimerSet: task.timer_set,
-    ev.TimerFired: task.timer_fired,
-    ev.TimerCancelled: task.timer_cancelled,
+    ev.TaskTimedOut: clock.timed_out,
+    ev.TimerSet: clock.timer_set,
+    ev.TimerFired: clock.timer_fired,
+    ev.TimerCancelled: clock.timer_cancelled,
+    ev.ChildrenRegistered: group.registered,
+    ev.GroupClosed: group.closed,
+    ev.VariablesSet: execution.variables_set,
+    ev.SignalSent: execution.signal_sent,
+    ev.CompensationStarted: saga.begun,
+    ev.CompensationCompleted: execution.nothing,
+    ev.CompensationFailed: saga.failed,
+    ev.ApprovalDecided: execution.nothing,
+    ev.ApprovalEscalated: clock.escalated,
 }
 
 

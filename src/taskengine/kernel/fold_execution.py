@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
-from taskengine.kernel import graph
+from taskengine.kernel import graph, post, subtree
 from taskengine.kernel.rebuild import rebuild
+from taskengine.kernel.reopen import reopen, reopen_finished
 from taskengine.kernel.state import Execution
+from taskengine.kernel.task import Task
 from taskengine.model import event as ev
 from taskengine.model.effect import Effect, Halt
 from taskengine.model.status import Outcome, Phase, Status
@@ -17,13 +20,16 @@ __all__ = [
     "cancelling",
     "completed",
     "failed",
+    "nothing",
     "paused",
     "resumed",
     "retried",
+    "signal_sent",
     "signalled",
     "started",
     "terminated",
     "timed_out",
+    "variables_set",
 ]
 
 
@@ -34,11 +40,16 @@ def started(state: Execution, event: ev.ExecutionStarted, _: list[Effect]) -> No
     state.input = event.input
     state.variables = event.variables
     state.business_key = event.business_key
+    if event.parent is not None:
+        state.parent = event.parent
+        state.is_related = True
     if event.priority is not None:
         state.priority = event.priority
     _begin_timeout(state)
     for number in state.plan.roots:
         graph.judge_join(state, number)
+    if not state.plan.size:
+        state.closing[0] = None
 
 
 def _begin_timeout(state: Execution) -> None:
@@ -55,15 +66,24 @@ def _end(state: Execution, effects: list[Effect], status: Status, outcome: Outco
     state.finished_at = state.at
     state.expires_at = None
     state.timers.clear()
+    state.closing.clear()
+    state.spreading.clear()
+    state.sweeps.clear()
     for number, task in state.live.items():
         if task.is_launched:
             effects.append(Halt(number, task.attempt, is_final=True))
             task.stand_down()
+        elif task.child:
+            post.terminate(state, task, effects)
+            task.stand_down()
+    state.children.clear()
+    post.tell_parent(state, status, effects)
 
 
 def completed(state: Execution, event: ev.ExecutionCompleted, effects: list[Effect]) -> None:
-    """Keep the output; nothing runs any more."""
+    """Keep the output; nothing runs any more. After a cancel, what had not ended counts as cancelled."""
     state.output = event.output
+    state.is_swept = state.is_cancelling
     _end(state, effects, Status.COMPLETED, event.outcome)
 
 
@@ -73,10 +93,10 @@ def failed(state: Execution, event: ev.ExecutionFailed, effects: list[Effect]) -
     _end(state, effects, Status.FAILED, event.outcome)
 
 
-def cancelled(state: Execution, _: ev.ExecutionCancelled, effects: list[Effect]) -> None:
+def cancelled(state: Execution, event: ev.ExecutionCancelled, effects: list[Effect]) -> None:
     """What had not ended counts as cancelled."""
     state.is_swept = True
-    _end(state, effects, Status.CANCELLED, None)
+    _end(state, effects, Status.CANCELLED, event.outcome)
 
 
 def terminated(state: Execution, _: ev.ExecutionTerminated, effects: list[Effect]) -> None:
@@ -95,28 +115,17 @@ def timed_out(state: Execution, _: ev.ExecutionTimedOut, effects: list[Effect]) 
 def retried(state: Execution, event: ev.ExecutionRetried, _: list[Effect]) -> None:
     """Named tasks, and what did not happen because of them, go through their joins again.
 
-    After a cancel, terminate or timeout, retrying ``/`` reopens everything; retrying one task leaves the others cancelled.
+    After a cancel, terminate or timeout, retrying ``/`` reopens everything; retrying a part leaves the rest cancelled.
     """
-    phase = state.phase
-    reopened = dict.fromkeys(event.tasks)
-    queue = list(event.tasks)
-    for number in queue:
-        for dependent in state.plan.steps[number].dependents:
-            if dependent not in reopened and _did_not_happen(state, dependent):
-                reopened[dependent] = None
-                queue.append(dependent)
-    rest = Phase.PENDING if event.path == "/" else Phase.CANCELLED
-    for number in range(1, len(phase)):
-        if number in reopened:
-            phase[number] = Phase.PENDING
-        elif phase[number] <= Phase.RETRYING:
-            phase[number] = rest
-        else:
-            continue
-        if number in state.live:
-            state.live[number].begin_round()
+    if not state.is_finished:
+        reopen(state, event.tasks)
+        return
+    if state.saga is not None:
+        _undo_again(state, event.tasks)
+        return
+    reopen_finished(state, event.tasks, opens_rest=event.path == "/")
     state.status_at_end = state.outcome = state.error = state.finished_at = state.pause_started_at = None
-    state.is_swept = state.is_cancelling = False
+    state.is_swept = state.is_cancelling = state.is_met = False
     state.cancel_reason = ""
     state.output = ABSENT
     state.paused.clear()
@@ -124,37 +133,44 @@ def retried(state: Execution, event: ev.ExecutionRetried, _: list[Effect]) -> No
     rebuild(state)
 
 
-def _did_not_happen(state: Execution, number: int) -> bool:
-    task = state.live.get(number)
-    is_begun = task is not None and task.attempt > 0
-    return state.phase[number] == Phase.SKIPPED or (state.phase[number] <= Phase.READY and not is_begun)
+def _undo_again(state: Execution, tasks: Iterable[int]) -> None:
+    """Go on with compensations that had failed; others that were cut off stay so, and the steps themselves stay as they are."""
+    for number in range(state.undo_from, len(state.phase)):
+        if state.phase[number] < Phase.COMPLETED:
+            state.phase[number] = Phase.CANCELLED
+    for number in tasks:
+        state.phase[number] = Phase.PENDING
+        if number in state.live:
+            state.live[number].begin_round()
+    state.status_at_end = state.outcome = state.error = state.finished_at = state.pause_started_at = None
+    state.is_swept = False
+    state.paused.clear()
+    rebuild(state)
 
 
 # ── control of a subtree, signals ────────────────────────────────────────────────────────────────────────────────────
 
 
-def paused(state: Execution, event: ev.SubtreePaused, _: list[Effect]) -> None:
+def paused(state: Execution, event: ev.SubtreePaused, effects: list[Effect]) -> None:
     """The whole execution's own time stands still, or one task is held: out of the queues, its clocks frozen."""
     if event.path == "/":
         state.pause_started_at = event.at
+        for number in state.children:
+            if not state.is_held(number):
+                post.pause(state, number, effects)
         return
-    number = state.plan.by_path[event.path]
-    state.paused.add(event.path)
-    state.ready.discard(number)
-    state.suspects.discard(number)
-    state.unjudged.pop(number, None)
-    task = state.live.get(number)
-    if task is not None and task.signal:
-        graph.stop_listening(state, number, task.signal)
-    state.timers.freeze(number, state.own_time(event.at))
+    subtree.hold(state, state.number_of(event.path), effects)
 
 
-def resumed(state: Execution, event: ev.SubtreeResumed, _: list[Effect]) -> None:
+def resumed(state: Execution, event: ev.SubtreeResumed, effects: list[Effect]) -> None:
     """Time goes on, or the task is looked at again."""
     if event.path == "/":
         _end_pause(state, event.at)
+        for number in state.children:
+            if not state.is_held(number):
+                post.resume(state, number, effects)
     else:
-        _let_go(state, event.path)
+        subtree.let_go(state, state.number_of(event.path), effects)
 
 
 def _end_pause(state: Execution, at: Instant) -> None:
@@ -163,40 +179,42 @@ def _end_pause(state: Execution, at: Instant) -> None:
         state.pause_started_at = None
 
 
-def _let_go(state: Execution, path: str) -> None:
-    """End the hold on one task: its clocks go on, and it is looked at again."""
-    if path not in state.paused:
-        return
-    number = state.plan.by_path[path]
-    state.paused.discard(path)
-    state.timers.thaw(number, state.own_time(state.at))
-    if state.phase[number] == Phase.READY:
-        graph.enqueue(state, number)
-    task = state.live.get(number)
-    if task is not None and task.signal:
-        graph.listen(state, number, task.signal)
-
-
 def cancelling(state: Execution, event: ev.SubtreeCancelled, effects: list[Effect]) -> None:
     """A cancel ends the pauses of what it cancels: attempts that do not obey are still bounded by their clocks."""
-    if event.path == "/":
-        state.is_cancelling = True
-        state.cancel_reason = event.reason
-        _end_pause(state, event.at)
-        for path in sorted(state.paused):
-            _let_go(state, path)
-        for number, clock in tuple(state.timers.due):
-            if state.phase[number] != Phase.RUNNING:
-                state.timers.due.pop((number, clock))
-        stopping = list(state.live)
-    else:
-        _let_go(state, event.path)
-        stopping = [state.plan.by_path[event.path]]
-    for number in stopping:
-        task = state.live.get(number)
-        if task is not None and task.is_launched and not task.is_cancelling:
-            task.is_cancelling = True
-            effects.append(Halt(number, task.attempt, is_final=False))
+    number = state.number_of(event.path)
+    if number == 0:
+        _cancel_all(state, event, effects)
+        return
+    if state.phase[number] == Phase.EXPANDED:
+        subtree.ask_to_stop(state, number, effects)
+        return
+    subtree.let_go(state, number, effects)
+    task = state.live.get(number)
+    if task is not None:
+        _ask_to_stop(state, number, task, effects)
+
+
+def _cancel_all(state: Execution, event: ev.SubtreeCancelled, effects: list[Effect]) -> None:
+    state.is_cancelling = True
+    state.is_met = event.is_met
+    state.undoes = event.compensates
+    state.cancel_reason = event.reason
+    _end_pause(state, event.at)
+    for number in sorted(state.paused):
+        subtree.let_go(state, number, effects)
+    for number, clock in tuple(state.timers.due):
+        if state.phase[number] != Phase.RUNNING:
+            state.timers.due.pop((number, clock))
+    for number, task in state.live.items():
+        _ask_to_stop(state, number, task, effects)
+
+
+def _ask_to_stop(state: Execution, number: int, task: Task, effects: list[Effect]) -> None:
+    if task.child:
+        post.stop(state, number, task, effects)
+    elif task.is_launched and not task.is_cancelling:
+        task.is_cancelling = True
+        effects.append(Halt(number, task.attempt, is_final=False))
 
 
 def signalled(state: Execution, event: ev.SignalReceived, _: list[Effect]) -> None:
@@ -208,3 +226,17 @@ def signalled(state: Execution, event: ev.SignalReceived, _: list[Effect]) -> No
     state.signal_count += 1
     if event.name in state.listeners:
         state.matchable[event.name] = None
+
+
+def signal_sent(state: Execution, event: ev.SignalSent, effects: list[Effect]) -> None:
+    """It is on its way with this commit."""
+    post.signal(state, event, effects)
+
+
+def nothing(_state: Execution, _event: ev.Event, _: list[Effect]) -> None:
+    """Said for people; what it says is in the state already."""
+
+
+def variables_set(state: Execution, event: ev.VariablesSet, _: list[Effect]) -> None:
+    """What is rendered from now on sees the new values."""
+    state.variables = {**state.variables, **event.values}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from taskengine.kernel import graph
-from taskengine.kernel.join import OK, SKIPPED, UNHAPPY
-from taskengine.kernel.plan import StepPlan
-from taskengine.kernel.state import Execution, Task
+from taskengine.kernel import fold_group, graph, outputs, post, saga, subtree
+from taskengine.kernel.join import OK, UNHAPPY
+from taskengine.kernel.reopen import reopen_task
+from taskengine.kernel.scope import Scope
+from taskengine.kernel.state import Execution
+from taskengine.kernel.task import Task
 from taskengine.kernel.timing import Clock
 from taskengine.model import event as ev
 from taskengine.model.effect import Effect, Halt, Launch, Release
 from taskengine.model.status import Outcome, Phase
-from taskengine.model.value import NONE, Raw, TaskError
+from taskengine.model.value import TaskError
 
 __all__ = [
     "attempt_lost",
@@ -21,12 +23,7 @@ __all__ = [
     "quarantined",
     "retry_scheduled",
     "scheduled",
-    "skipped",
     "started",
-    "timed_out",
-    "timer_cancelled",
-    "timer_fired",
-    "timer_set",
 ]
 
 
@@ -49,7 +46,7 @@ def scheduled(state: Execution, event: ev.TaskScheduled, effects: list[Effect]) 
     task.is_suspect = event.is_suspect
     if event.input:
         task.input = event.input
-    step = state.plan.steps[number]
+    step = state.steps[number]
     if step.has_clocks:
         state.timers.drop(number, Clock.QUEUE)
         if step.step.timeout_ms is not None:
@@ -59,15 +56,27 @@ def scheduled(state: Execution, event: ev.TaskScheduled, effects: list[Effect]) 
     effects.append(Launch(number, event.attempt, event.is_suspect))
 
 
-def started(state: Execution, event: ev.TaskStarted, _: list[Effect]) -> None:
-    """A step that the kernel performs waits."""
+def started(state: Execution, event: ev.TaskStarted, effects: list[Effect]) -> None:
+    """A step that the kernel performs waits, or its blocks are at work."""
     number = event.task
+    step = state.steps[number]
     graph.leave_queues(state, number)
-    graph.enter(state, number, Phase.WAITING)
+    graph.enter(state, number, Phase.EXPANDED if step.blocks else Phase.WAITING)
     task = _live(state, number)
     task.attempt = event.attempt
     if task.started_at is None:
         task.started_at = event.at
+    if event.input:
+        task.input = event.input
+    limits = [limit for limit in (step.step.timeout_ms, step.step.total_timeout_ms) if limit is not None]
+    if limits:
+        graph.start_clock(state, number, Clock.TOTAL, event.at + min(limits))
+    if step.blocks:
+        fold_group.begun(state, number, task.input, event.case)
+    if event.child:
+        task.used += 1
+        task.child = state.children[number] = event.child
+        post.start(state, event, effects)
     task.signal = event.signal
     if event.signal:
         graph.listen(state, number, event.signal)
@@ -93,48 +102,52 @@ def completed(state: Execution, event: ev.TaskCompleted, effects: list[Effect]) 
     if task is not None:
         if task.is_launched:
             effects.append(Release(number, task.attempt))
-        if task.signal:
-            graph.stop_listening(state, number, task.signal)
-            _take_signal(state, task.signal)
-    step = state.plan.steps[number]
+        if task.is_expected:
+            _stop_waiting(state, number, task, taken=event.signal)
+    step, scope = state.steps[number], state.scopes[number]
     if step.has_clocks or step.is_control:
         state.timers.drop_all(number)
     graph.enter(state, number, Phase.COMPLETED)
-    if state.tally:
-        state.tally.pop(number, None)
-    _keep_output(state, number, event.output)
-    _let_go_of_outputs(state, step)
+    if number == scope.base:
+        fold_group.child_completed(state, scope, event)
+        return
+    if number >= state.undo_from:
+        saga.ended(state, number, had_begun=True)
+        return
+    state.tally.pop(number, None)
+    outputs.keep(state, number, scope, event.output)
+    outputs.let_go(state, step, scope.base)
     graph.settle_dependents(state, number, OK)
+    if step.is_special:
+        _completed_specially(state, number, scope, event)
+
+
+def _completed_specially(state: Execution, number: int, scope: Scope, event: ev.TaskCompleted) -> None:
+    """It can be undone, handles failures, or has blocks."""
+    step = state.steps[number]
+    if step.compensation is not None:
+        state.undoable.append(number)
     if step.step.handles:
-        graph.handle(state, number, step.dependencies)
+        graph.handle(state, number, [scope.base + local for local in step.dependencies])
+    if step.blocks:
+        scope.flaws += event.outcome is not None
+        fold_group.completed(state, number)
 
 
-def _keep_output(state: Execution, number: int, output: Raw) -> None:
-    """Keep it while somebody may read it: steps that have not completed, or the execution's own output at its end."""
-    plan, phase = state.plan, state.phase
-    unread = 1 if number in plan.output_reads.tasks else 0
-    for reader in plan.readers[number]:
-        if phase[reader] != Phase.COMPLETED:
-            unread += 1
-    if unread:
-        state.outputs[number] = output or NONE
-        state.unread[number] = unread
+def _stop_waiting(state: Execution, number: int, task: Task, *, taken: int) -> None:
+    """Nobody waits for it any more, and it waits for nothing."""
+    if task.swept_by >= 0:
+        state.sweeps[task.swept_by] -= 1
+    if task.child:
+        del state.children[number]
+    if task.signal:
+        graph.stop_listening(state, number, task.signal)
+        _take_signal(state, task.signal, taken)
 
 
-def _let_go_of_outputs(state: Execution, step: StepPlan) -> None:
-    """What a completed step has read it will not read again; an output that nobody else waits for is forgotten."""
-    unread = state.unread
-    for number in step.reads:
-        left = unread.get(number, 0)
-        if left > 1:
-            unread[number] = left - 1
-        elif left:
-            del unread[number], state.outputs[number]
-
-
-def _take_signal(state: Execution, name: str) -> None:
+def _take_signal(state: Execution, name: str, place: int) -> None:
     queue = state.signals[name]
-    queue.popleft()
+    del queue[place]
     state.signal_count -= 1
     if not queue:
         del state.signals[name]
@@ -157,7 +170,7 @@ def cancelled(state: Execution, event: ev.TaskCancelled, effects: list[Effect]) 
     """As failed, but without an error, and nothing can handle it."""
     task = state.live.get(event.task)
     if task is not None and event.outcome is Outcome.TERMINATED:
-        task.is_overdue = task.is_launched  # it is told to stop and not waited for
+        task.is_overdue = task.is_launched or bool(task.child)  # it is told to stop and not waited for
     _end_unhappily(state, event.task, Phase.CANCELLED, effects, attempt=event.attempt, error=None, outcome=event.outcome)
 
 
@@ -171,28 +184,26 @@ def _end_unhappily(
     error: TaskError | None,
     outcome: Outcome | None,
 ) -> None:
+    if state.phase[number] == Phase.EXPANDED:
+        subtree.sweep(state, number, effects)
     task = _live(state, number)
     _leave(state, number, task, effects)
     graph.leave_queues(state, number)
     state.timers.drop_all(number)
+    had_begun = state.phase[number] != Phase.PENDING
     task.attempt = attempt
     task.error = error
     task.outcome = outcome
     graph.enter(state, number, phase)
+    scope = state.scopes[number]
+    if number == scope.base:
+        fold_group.child_ended(state, scope, is_failed=phase == Phase.FAILED)
+        return
+    if number >= state.undo_from:
+        saga.ended(state, number, had_begun=had_begun)
+        return
     graph.count_failure(state, number, 1)
     graph.settle_dependents(state, number, UNHAPPY)
-
-
-def skipped(state: Execution, event: ev.TaskSkipped, _: list[Effect]) -> None:
-    """Tell the dependents; a skipped task is forgotten but for its phase and the number of its attempts."""
-    number = event.task
-    task = state.live.get(number)
-    if task is not None and task.attempt == 0:
-        del state.live[number]  # else its attempts are remembered, so that none is numbered twice
-    graph.leave_queues(state, number)
-    state.timers.drop_all(number)
-    graph.enter(state, number, Phase.SKIPPED)
-    graph.settle_dependents(state, number, SKIPPED)
 
 
 # ── between two attempts ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -203,8 +214,8 @@ def retry_scheduled(state: Execution, event: ev.TaskRetryScheduled, effects: lis
     number = event.task
     if event.is_new_round:
         state.timers.drop_all(number)
-        if state.phase[number] in {Phase.FAILED, Phase.CANCELLED}:
-            graph.reopen(state, number)
+        if state.phase[number] >= Phase.COMPLETED:
+            reopen_task(state, number)
         else:  # it waited for its next attempt, or for a person after a lost one
             state.live[number].begin_round()
             graph.make_ready(state, number)
@@ -228,41 +239,11 @@ def attempt_lost(state: Execution, event: ev.TaskAttemptLost, effects: list[Effe
     if event.is_counted:
         task.losses += 1
         task.suspect_losses += was_suspect
-    if state.plan.steps[number].step.is_idempotent:
+    if state.steps[number].step.is_idempotent:
         graph.make_ready(state, number)
     else:
         task.is_stuck = True
         graph.enter(state, number, Phase.WAITING)
-
-
-# ── clocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def timed_out(state: Execution, event: ev.TaskTimedOut, _: list[Effect]) -> None:
-    """An attempt whose time has run out will be stopped and not waited for."""
-    task = state.live.get(event.task)
-    if task is not None:
-        task.is_overdue = task.is_launched
-
-
-def timer_set(state: Execution, event: ev.TimerSet, _: list[Effect]) -> None:
-    """A wait's clock begins."""
-    graph.start_clock(state, event.task, Clock.WAIT, event.due_at)
-
-
-def timer_fired(state: Execution, event: ev.TimerFired, _: list[Effect]) -> None:
-    """A retry's time has come, or a wait's."""
-    number = event.task
-    if state.phase[number] == Phase.RETRYING:
-        state.timers.drop(number, Clock.RETRY)
-        graph.make_ready(state, number)
-    else:
-        state.timers.drop(number, Clock.WAIT)
-
-
-def timer_cancelled(state: Execution, event: ev.TimerCancelled, _: list[Effect]) -> None:
-    """A wait ended before its time."""
-    state.timers.drop(event.task, Clock.WAIT)
 
 
 # ── the attempt's record ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -279,6 +260,10 @@ def _leave(state: Execution, number: int, task: Task, effects: list[Effect]) -> 
     """The attempt is over, however it ended; one that ran out of time or was terminated has still to be stopped."""
     if task.is_launched:
         effects.append(Halt(number, task.attempt, is_final=True) if task.is_overdue else Release(number, task.attempt))
+    if task.swept_by >= 0:
+        state.sweeps[task.swept_by] -= 1
+    if task.child:
+        post.left(state, number, task, effects)
     if task.signal:
         graph.stop_listening(state, number, task.signal)
     task.stand_down()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from taskengine.kernel.join import LEFT, OK, UNHAPPY, Verdict, kind_of, verdict
-from taskengine.kernel.plan import StepPlan
+from taskengine.kernel.queue import NOBODY, ReadyQueue
 from taskengine.kernel.state import LOSSES_BEFORE_SUSPECT, Execution
 from taskengine.kernel.timing import Clock
 from taskengine.model.status import MOVES, Phase
@@ -19,6 +19,7 @@ __all__ = [
     "admit_later",
     "count_end",
     "count_failure",
+    "ended_as",
     "enqueue",
     "enter",
     "handle",
@@ -26,7 +27,6 @@ __all__ = [
     "leave_queues",
     "listen",
     "make_ready",
-    "reopen",
     "settle_dependents",
     "start_clock",
     "stop_listening",
@@ -43,27 +43,46 @@ def enter(state: Execution, number: int, phase: Phase) -> None:
     state.counts[before] -= 1
     state.counts[phase] += 1
     state.phase[number] = phase
+    if phase >= Phase.COMPLETED:
+        scope = state.scopes[number]
+        if scope.base != number and number < state.undo_from:
+            scope.left -= 1
+            if not scope.left and not scope.is_swept:
+                state.closing[scope.base] = None
+    elif before >= Phase.COMPLETED:
+        scope = state.scopes[number]
+        scope.left += 1
+        state.closing.pop(scope.base, None)
 
 
 # ── joins ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def ended_as(state: Execution, number: int) -> int:
+    """How a task's end counts for joins (OK, UNHAPPY, SKIPPED, LEFT): what a person has skipped counts as done."""
+    return OK if number in state.skipped_by_person else kind_of(state.phase[number])
 
 
 def tally_of(state: Execution, number: int) -> list[int]:
     """How a step's dependencies have ended so far. Kept where there are several, else read off the only one."""
     kept = state.tally.get(number)
     if kept is None:
-        dependencies = state.plan.steps[number].dependencies
+        dependencies = state.steps[number].dependencies
         kept = [0, 0, 0, len(dependencies)]
         if len(dependencies) == 1:
             kept[LEFT] = 0
-            kept[kind_of(state.phase[dependencies[0]])] = 1
+            kept[ended_as(state, state.scopes[number].base + dependencies[0])] = 1
     return kept
 
 
 def settle_dependents(state: Execution, number: int, kind: int) -> None:
     """Tell the dependents that a task has ended, and how (OK, UNHAPPY, SKIPPED)."""
-    steps, phase = state.plan.steps, state.phase
-    for dependent in steps[number].dependents:
+    scope = state.scopes[number]
+    if scope.is_swept:
+        return  # nothing in it happens any more
+    steps, phase, base = state.steps, state.phase, scope.base
+    for local in steps[number].dependents:
+        dependent = base + local
         step = steps[dependent]
         if step.is_plain:
             if phase[dependent] == Phase.PENDING:
@@ -77,23 +96,23 @@ def settle_dependents(state: Execution, number: int, kind: int) -> None:
                 handle(state, dependent, (number,))
             continue
         if len(step.dependencies) > 1:
-            count_end(state, step, kind)
+            count_end(state, dependent, kind)
         if phase[dependent] == Phase.PENDING:
             judge_join(state, dependent)
 
 
-def count_end(state: Execution, step: StepPlan, kind: int) -> None:
+def count_end(state: Execution, number: int, kind: int) -> None:
     """Count the end of one of a step's several dependencies."""
-    tally = state.tally.get(step.number)
+    tally = state.tally.get(number)
     if tally is None:
-        tally = state.tally[step.number] = [0, 0, 0, len(step.dependencies)]
+        tally = state.tally[number] = [0, 0, 0, len(state.steps[number].dependencies)]
     tally[kind] += 1
     tally[LEFT] -= 1
 
 
 def judge_join(state: Execution, number: int) -> None:
     """A pending task's dependencies may have said enough: make it ready, or note that it will be skipped."""
-    match verdict(state.plan.steps[number].join, tally_of(state, number)):
+    match verdict(state.steps[number].join, tally_of(state, number)):
         case Verdict.START:
             make_ready(state, number)
         case Verdict.SKIP:
@@ -104,7 +123,7 @@ def judge_join(state: Execution, number: int) -> None:
 
 def handle(state: Execution, rescuer: int, failed: Iterable[int]) -> None:
     """A completed step handles those of its dependencies' failures that it names, if its join is made for failures."""
-    step = state.plan.steps[rescuer]
+    step = state.steps[rescuer]
     if not step.step.handles or step.join not in {Join.ANY_FAILED, Join.ALL_DONE}:
         return
     for number in failed:
@@ -117,13 +136,18 @@ def handle(state: Execution, rescuer: int, failed: Iterable[int]) -> None:
 
 
 def count_failure(state: Execution, number: int, sign: int) -> None:
-    """Keep what decides how the execution ends: its unhandled failures, and how much makes it partial."""
-    if state.phase[number] == Phase.CANCELLED or not state.plan.steps[number].fails_execution:
-        state.flaws += sign
+    """Keep what decides how the scope ends: its unhandled failures, and how much makes it partial."""
+    scope = state.scopes[number]
+    if scope.is_swept:
+        return
+    if state.phase[number] == Phase.CANCELLED or not state.steps[number].fails_execution:
+        scope.flaws += sign
     elif sign > 0:
-        state.failures.add(number)
-    else:
-        state.failures.discard(number)
+        scope.fail(number)
+    elif scope.failures:
+        scope.failures.discard(number)
+        if not scope.failures:
+            scope.failures = None
 
 
 # ── queues and clocks ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -132,7 +156,7 @@ def count_failure(state: Execution, number: int, sign: int) -> None:
 def make_ready(state: Execution, number: int) -> None:
     """A task may begin its next attempt as soon as it is its turn; from now on its queue timeout runs."""
     enter(state, number, Phase.READY)
-    step = state.plan.steps[number]
+    step = state.steps[number]
     if step.has_clocks and step.step.queue_timeout_ms is not None and not step.is_control:
         start_clock(state, number, Clock.QUEUE, state.at + step.step.queue_timeout_ms)
     enqueue(state, number)
@@ -140,21 +164,25 @@ def make_ready(state: Execution, number: int) -> None:
 
 def enqueue(state: Execution, number: int) -> None:
     """Put a ready task where it is looked for next: to be judged by its condition, or to be admitted. Held ones nowhere."""
-    step = state.plan.steps[number]
-    if state.paused and step.path in state.paused:
+    if state.paused and state.is_held(number):
         return
+    step = state.steps[number]
     if step.is_control or (step.when is not None and not (number in state.live and state.live[number].attempt)):
         state.unjudged[number] = None
     else:
-        admit_later(state, step)
+        admit_later(state, number)
 
 
-def admit_later(state: Execution, step: StepPlan) -> None:
+def admit_later(state: Execution, number: int) -> None:
     """A judged task waits for a slot; suspects wait for the one that is kept for them."""
-    task = state.live.get(step.number)
-    is_suspect = task is not None and task.losses >= LOSSES_BEFORE_SUSPECT
-    queue = state.suspects if is_suspect else state.ready
-    queue.add(step.number, state.priority if step.priority is None else step.priority)
+    task = state.live.get(number)
+    queue = state.ready
+    if task is not None and task.losses >= LOSSES_BEFORE_SUSPECT:
+        if state.suspects is NOBODY:
+            state.suspects = ReadyQueue()
+        queue = state.suspects
+    priority = state.steps[number].priority
+    queue.add(number, state.priority if priority is None else priority)
 
 
 def leave_queues(state: Execution, number: int) -> None:
@@ -193,48 +221,3 @@ def start_clock(state: Execution, number: int, clock: Clock, due_at: Instant) ->
     state.timers.set(number, clock, own + (due_at - state.at))
     if state.is_held(number):
         state.timers.freeze(number, own)
-
-
-# ── a new round ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def reopen(state: Execution, number: int) -> None:
-    """Let a failed or cancelled task go through its join again, and with it everything that was skipped because of it."""
-    chosen = {number: None}
-    queue = [number]
-    for one in queue:
-        for dependent in state.plan.steps[one].dependents:
-            if state.phase[dependent] == Phase.SKIPPED and dependent not in chosen:
-                chosen[dependent] = None
-                queue.append(dependent)
-    touched = dict.fromkeys(chosen)
-    for one in queue:
-        touched.update(dict.fromkeys(_take_back(state, one)))
-    for one in sorted(touched):
-        judge_join(state, one)
-
-
-def _take_back(state: Execution, number: int) -> Iterable[int]:
-    """Take back what a task's end told the others; these are to be judged again."""
-    task = state.live.get(number)
-    kind = kind_of(state.phase[number])
-    if kind == UNHAPPY and not (task and task.is_handled):
-        count_failure(state, number, -1)
-    enter(state, number, Phase.PENDING)
-    if task is not None:
-        task.begin_round()
-    steps, phase = state.plan.steps, state.phase
-    for dependent in steps[number].dependents:
-        if phase[dependent] != Phase.COMPLETED and len(steps[dependent].dependencies) > 1:
-            tally = state.tally[dependent]
-            tally[kind] -= 1
-            tally[LEFT] += 1
-            if tally[LEFT] == len(steps[dependent].dependencies):
-                del state.tally[dependent]
-        if phase[dependent] == Phase.READY and not (dependent in state.live and state.live[dependent].attempt):
-            leave_queues(state, dependent)
-            state.timers.drop(dependent, Clock.QUEUE)
-            enter(state, dependent, Phase.PENDING)
-        if phase[dependent] == Phase.PENDING:
-            state.skips.pop(dependent, None)
-            yield dependent

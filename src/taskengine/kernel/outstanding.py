@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from taskengine.kernel.state import Execution
-from taskengine.model.effect import Effect, Halt, Launch, Release, WakeAt
+from taskengine.model.effect import Effect, Halt, Launch, Post, Release, WakeAt
 
 __all__ = ["outstanding", "sum_of"]
 
@@ -41,6 +41,8 @@ def sum_of(effects: Iterable[Effect]) -> set[Effect]:
                 attempts.pop((task, attempt), None)
             case WakeAt(at=at):
                 wake = effect if at is not None else None
+            case Post():
+                pass  # written with the events that cause it
     owed = set(attempts.values())
     if wake is not None:
         owed.add(wake)

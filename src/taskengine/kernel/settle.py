@@ -6,20 +6,25 @@ until there are none. Everything found here is found in O(1): evolve keeps the p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
 
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.expr import truth
-from taskengine.kernel import graph
+from taskengine.kernel import graph, groups
+from taskengine.kernel.approval import escalated, stopped_clocks
 from taskengine.kernel.attempt import attempt_timed_out, completion, expression_failure
+from taskengine.kernel.begin import begin
 from taskengine.kernel.context import context
+from taskengine.kernel.scope import Saga
 from taskengine.kernel.state import Execution
 from taskengine.kernel.timing import Clock
 from taskengine.model import event as ev
-from taskengine.model.duration import parse_duration_ms, parse_instant
 from taskengine.model.status import Outcome, Phase
-from taskengine.model.value import ABSENT, Instant, TaskError, raw
+from taskengine.model.value import ABSENT, NONE, Instant, Raw, TaskError, raw
+from taskengine.model.workflow import OnFailure
 
 __all__ = ["settle"]
 
@@ -29,7 +34,6 @@ _TIMEOUTS: Final = {
     Clock.QUEUE: ev.TimeoutKind.QUEUE,
     Clock.WAIT: ev.TimeoutKind.WAIT,
 }
-_WAITS_FOR: Final = ("duration", "until", "signal")
 
 
 def settle(state: Execution, at: Instant) -> Sequence[ev.Event]:
@@ -38,35 +42,69 @@ def settle(state: Execution, at: Instant) -> Sequence[ev.Event]:
         return ()
     is_due = state.wake_at is not None and at >= state.wake_at
     if is_due and state.expires_at is not None and at >= state.expires_at:
-        return (_cancelled(state, at) if state.is_cancelling else ev.ExecutionTimedOut(at=at),)
-    if state.pause_started_at is None and not state.is_cancelling and (state.skips or state.unjudged or state.matchable):
+        return (_cancelled(state, at) if state.is_cancelling else _undone_first(state, ev.ExecutionTimedOut(at=at)),)
+    if not state.is_cancelling and _is_moving(state):
         following = _go_on(state, at)
         if following:
             return following
     if is_due:
         return _elapse(state, at)
-    counts = state.counts
-    if counts[Phase.RUNNING]:
-        return ()
-    if state.is_cancelling:
+    if state.is_cancelling and not state.counts[Phase.RUNNING] and not state.children:
         return (_cancelled(state, at),)
-    if counts[Phase.PENDING] or counts[Phase.READY] or counts[Phase.WAITING] or counts[Phase.RETRYING]:
-        return ()
-    return _finish(state, at)
+    return ()
+
+
+def _is_moving(state: Execution) -> bool:
+    """Whether there is anything to look at; asked after every event."""
+    return bool(
+        state.unjudged
+        or state.skips
+        or state.closing
+        or state.spreading
+        or state.matchable
+        or state.sweeps
+        or state.saga is not None
+    )
 
 
 def _cancelled(state: Execution, at: Instant) -> ev.Event:
+    if state.is_met:
+        return _completed(state, at, Outcome.PARTIAL)
+    if state.undoes and state.undoable:
+        return ev.CompensationStarted(at=at, tasks=tuple(reversed(state.undoable)))
     return ev.ExecutionCancelled(at=at, reason=state.cancel_reason)
 
 
 def _go_on(state: Execution, at: Instant) -> Sequence[ev.Event]:
+    """What ends comes first; a pause holds back what begins."""
+    if state.closing:
+        base = next(iter(state.closing))
+        return _finish(state, at) if base == 0 else groups.closed_scope(state, base, at)
+    swept = next((number for number, left in state.sweeps.items() if not left), 0) if state.sweeps else 0
+    if swept:
+        task = state.live.get(swept)
+        return (ev.TaskCancelled(at=at, task=swept, attempt=task.attempt if task is not None else 0),)
+    if state.saga is not None and not state.saga.open:
+        return _undone(state, state.saga, at)
+    return () if state.pause_started_at is not None else _begin(state, at)
+
+
+def _begin(state: Execution, at: Instant) -> Sequence[ev.Event]:
     if state.skips:
         return [ev.TaskSkipped(at=at, task=number, reason=ev.SkipReason.JOIN) for number in state.skips]
     while state.unjudged:
         judged = _judge(state, next(iter(state.unjudged)), at)
         if judged:
             return judged
-    return _take_signal(state, next(iter(state.matchable)), at) if state.matchable else ()
+    while state.spreading:
+        spread = groups.spread(state, next(iter(state.spreading)), at)
+        if spread:
+            return spread
+    while state.matchable:
+        taken = _take_signal(state, next(iter(state.matchable)), at)
+        if taken:
+            return taken
+    return ()
 
 
 # ── conditions, and steps that the kernel performs ───────────────────────────────────────────────────────────────────
@@ -74,61 +112,48 @@ def _go_on(state: Execution, at: Instant) -> Sequence[ev.Event]:
 
 def _judge(state: Execution, number: int, at: Instant) -> Sequence[ev.Event]:
     """A step whose dependencies are fine: its condition, and a control step's own work. Empty: it now waits for a slot."""
-    step = state.plan.steps[number]
+    step = state.steps[number]
     task = state.live.get(number)
     last_attempt = task.attempt if task is not None else 0
     if step.when is not None and last_attempt == 0:
         try:
-            is_wanted = truth(step.when, context(state, step.when_reads))
+            is_wanted = truth(step.when, context(state, step.when_reads, state.scopes[number]))
         except (ExpressionError, LimitError) as error:
             return expression_failure(number, 0, at, f"when: {error}")
         if not is_wanted:
             return (ev.TaskSkipped(at=at, task=number, reason=ev.SkipReason.WHEN),)
     if not step.is_control:
         del state.unjudged[number]
-        graph.admit_later(state, step)
+        graph.admit_later(state, number)
         return ()
-    if step.step.type == "noop":
-        return completion(state, number, last_attempt + 1, at)
-    return _begin_wait(state, number, last_attempt + 1, at)
-
-
-def _begin_wait(state: Execution, number: int, attempt: int, at: Instant) -> Sequence[ev.Event]:
-    step = state.plan.steps[number]
-    try:
-        config: Any = step.input.render(context(state, step.input_reads))
-        signal, due_at = _awaited(config, at)
-    except (ExpressionError, LimitError) as error:
-        return expression_failure(number, attempt, at, f"config: {error}")
-    except ValueError as error:
-        failure = TaskError(type="ValidationError", message=f"config: {error}")
-        return (ev.TaskFailed(at=at, task=number, attempt=attempt, error=failure),)
-    started = ev.TaskStarted(at=at, task=number, attempt=attempt, signal=signal)
-    return (started,) if due_at is None else (started, ev.TimerSet(at=at, task=number, due_at=due_at))
-
-
-def _awaited(config: Mapping[str, Any], at: Instant) -> tuple[str, Instant | None]:
-    """The signal that a wait waits for, and until when. Raises ``ValueError``."""
-    given = [key for key in _WAITS_FOR if key in config]
-    if len(given) != 1:
-        raise ValueError(f"a wait has one of {', '.join(_WAITS_FOR)}, this one has {' and '.join(given) or 'none'}")
-    if given == ["duration"]:
-        return "", at + parse_duration_ms(config["duration"])
-    if given == ["until"]:
-        return "", parse_instant(config["until"])
-    signal = config["signal"]
-    if not isinstance(signal, str) or not signal:
-        raise ValueError(f"the name of a signal is text, not {signal!r}")
-    return signal, at + parse_duration_ms(config["deadline"]) if "deadline" in config else None
+    return begin(state, number, last_attempt + 1, at)
 
 
 def _take_signal(state: Execution, name: str, at: Instant) -> Sequence[ev.Event]:
-    """The oldest signal of a name goes to the step that has waited for it longest; held steps do not listen."""
-    number = next(iter(state.listeners[name]))
-    ended = completion(state, number, state.live[number].attempt, at, output=state.signals[name][0])
-    if state.timers.has(number, Clock.WAIT):
-        return (ev.TimerCancelled(at=at, task=number), *ended)
-    return ended
+    """The oldest signal of a name goes to the step that has waited for it longest; held steps do not listen.
+
+    A step with a filter takes the oldest one that passes it. Empty: nobody wants any of them, until another comes or listens.
+    """
+    queue = state.signals[name]
+    for number in state.listeners[name]:
+        for place, data in enumerate(queue):
+            if not _passes(state, number, data):
+                continue
+            ended = completion(state, number, state.live[number].attempt, at, output=data, signal=place)
+            return (*stopped_clocks(state, number, at), *ended)
+    del state.matchable[name]
+    return ()
+
+
+def _passes(state: Execution, number: int, data: Raw) -> bool:
+    """Whether a waiting step wants a signal. One about which its filter can say nothing is not wanted."""
+    step = state.steps[number]
+    if step.filter is None:
+        return True
+    try:
+        return truth(step.filter, context(state, step.filter_reads, state.scopes[number], event=data or NONE))
+    except (ExpressionError, LimitError):
+        return False
 
 
 # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -143,13 +168,15 @@ def _elapse(state: Execution, at: Instant) -> Sequence[ev.Event]:
     attempt = task.attempt if task is not None else 0
     if clock is Clock.RETRY:
         return (ev.TimerFired(at=at, task=number),)
-    if clock is Clock.WAIT and task is not None and not task.signal:
+    if clock is Clock.ESCALATE:
+        return escalated(state, number, at)
+    if clock is Clock.WAIT and task is not None and not task.signal and state.steps[number].step.type == "wait":
         return (ev.TimerFired(at=at, task=number), *completion(state, number, attempt, at))
     kind = _TIMEOUTS[clock]
     if clock is Clock.ATTEMPT:
         return attempt_timed_out(state, number, at, kind)
     timed_out = ev.TaskTimedOut(at=at, task=number, attempt=attempt, kind=kind)
-    if task is not None and task.is_cancelling:
+    if (task is not None and task.is_cancelling) or number in state.sweeps:
         return (timed_out, ev.TaskCancelled(at=at, task=number, attempt=attempt))
     error = TaskError(type="Timeout", message=f"the {kind} timeout passed")
     return (timed_out, ev.TaskFailed(at=at, task=number, attempt=attempt, error=error, outcome=Outcome.TIMED_OUT))
@@ -160,17 +187,61 @@ def _elapse(state: Execution, at: Instant) -> Sequence[ev.Event]:
 
 def _finish(state: Execution, at: Instant) -> Sequence[ev.Event]:
     """Every task has ended."""
-    if state.failures:
-        first = min(state.failures)
-        task = state.live[first]
-        assert task.error is not None
-        message = f"{state.plan.steps[first].path} {task.error.message}".rstrip()
-        error = TaskError(type=task.error.type, message=message, bases=task.error.bases)
-        return (ev.ExecutionFailed(at=at, error=error, outcome=task.outcome),)
+    return (_undone_first(state, _ended(state, at)),)
+
+
+def _ended(state: Execution, at: Instant) -> ev.Event:
+    root = state.root
+    rule = state.plan.success
+    try:
+        is_met = (
+            not root.failures if rule is None or rule.is_strict else groups.holds(state, rule, groups.ends_of_steps(state), root)
+        )
+    except (ExpressionError, LimitError) as error:
+        return ev.ExecutionFailed(at=at, error=TaskError(type="ExpressionError", message=f"success: {error}"))
+    if is_met:
+        return _completed(state, at, Outcome.PARTIAL if root.failures or root.flaws else None)
+    if root.failures:
+        first = min(root.failures)
+        return ev.ExecutionFailed(at=at, error=groups.blame(state, first), outcome=state.live[first].outcome)
+    return ev.ExecutionFailed(at=at, error=TaskError(type="SuccessRuleBroken", message="too few steps completed"))
+
+
+def _completed(state: Execution, at: Instant, outcome: Outcome | None) -> ev.Event:
     output = ABSENT
     if state.plan.output is not None:
         try:
-            output = raw(state.plan.output.render(context(state, state.plan.output_reads)))
+            output = raw(state.plan.output.render(context(state, state.plan.output_reads, state.root)))
         except (ExpressionError, LimitError) as error:
-            return (ev.ExecutionFailed(at=at, error=TaskError(type="ExpressionError", message=f"output: {error}")),)
-    return (ev.ExecutionCompleted(at=at, output=output, outcome=Outcome.PARTIAL if state.flaws else None),)
+            return ev.ExecutionFailed(at=at, error=TaskError(type="ExpressionError", message=f"output: {error}"))
+    return ev.ExecutionCompleted(at=at, output=output, outcome=outcome)
+
+
+def _undone_first(state: Execution, end: ev.Event) -> ev.Event:
+    """A failure, or what has to be undone before it, when the workflow wants that."""
+    if state.plan.workflow.on_failure is not OnFailure.COMPENSATE or not state.undoable:
+        return end
+    match end:
+        case ev.ExecutionFailed(error=error, outcome=outcome):
+            pass
+        case ev.ExecutionTimedOut():
+            error, outcome = TaskError(type="Timeout", message="the execution's timeout passed"), Outcome.TIMED_OUT
+        case _:
+            return end
+    return ev.CompensationStarted(at=end.at, tasks=tuple(reversed(state.undoable)), error=error, outcome=outcome)
+
+
+def _undone(state: Execution, saga: Saga, at: Instant) -> Sequence[ev.Event]:
+    """No compensation is at work any more: everything was undone, or some of it cannot be."""
+    left = tuple(number for number in saga.undoes.values() if state.phase[number] != Phase.COMPLETED)
+    if not left:
+        end: ev.Event = ev.ExecutionCancelled(at=at, reason=state.cancel_reason, outcome=Outcome.COMPENSATED)
+        if saga.error is not None:
+            end = ev.ExecutionFailed(at=at, error=saga.error, outcome=Outcome.COMPENSATED)
+        return (ev.CompensationCompleted(at=at), end)
+    failed = next((number for number in left if state.phase[number] == Phase.FAILED), left[0])
+    why = groups.blame(state, failed) if failed in state.live and state.live[failed].error is not None else None
+    what = f"not undone: {why.message if why is not None else state.path_of(failed)}"
+    error = saga.error if saga.error is not None else TaskError(type="CompensationFailed")
+    told = msgspec.structs.replace(error, message=f"{error.message}; {what}" if error.message else what)
+    return (ev.CompensationFailed(at=at, tasks=left), ev.ExecutionFailed(at=at, error=told, outcome=saga.outcome))

@@ -10,17 +10,44 @@ from typing import Final
 
 import msgspec
 
-from taskengine.kernel import graph
 from taskengine.kernel.plan import Plan
-from taskengine.kernel.rebuild import rebuild
-from taskengine.kernel.state import Execution, Task
+from taskengine.kernel.rebuild import Order, rebuild
+from taskengine.kernel.saga import enrol
+from taskengine.kernel.scope import Group, Saga, Scope, begun_group
+from taskengine.kernel.state import Execution
+from taskengine.kernel.task import Task
 from taskengine.kernel.timing import Clock
-from taskengine.model.status import Outcome, Status
-from taskengine.model.value import ABSENT, Instant, Raw, TaskError, encode
+from taskengine.model.status import Outcome, Phase, Status
+from taskengine.model.value import ABSENT, Instant, Parent, Raw, TaskError, encode
 
 __all__ = ["dump", "restore"]
 
-_FORM: Final = 1
+_FORM: Final = 2
+
+
+class _Scope(msgspec.Struct, frozen=True, array_like=True):
+    """A scope, in the order in which they were opened; the numbers of its tasks follow from that."""
+
+    container: int
+    index: int
+    is_swept: bool
+    item: list[Raw] = []  # one, where its container has completed and a compensation may ask for it
+
+
+class _Group(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the config of its container does not tell of a group, or tells no more."""
+
+    case: int
+    total: int | None
+    window: int
+    is_closed: bool
+    outputs: list[tuple[int, Raw]]
+
+
+class _Saga(msgspec.Struct, frozen=True, omit_defaults=True):
+    originals: tuple[int, ...]
+    error: TaskError | None = None
+    outcome: Outcome | None = None
 
 
 class _Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -43,17 +70,24 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     phase: bytes
     live: list[tuple[int, Task]]
     outputs: list[tuple[int, Raw]]
-    paused: list[str]
+    paused: list[int]
     pause_started_at: Instant | None
     paused_ms: int
     due: list[tuple[int, int, Instant]]
     frozen: list[tuple[int, int, int]]
     signals: dict[str, list[Raw]]
-    # what the facts do not tell of the indexes: their order, and which conditions have been found true
-    listening: list[int]
-    matchable: list[str]
-    unjudged: list[int]
-    skips: list[int]
+    order: Order
+    scopes: list[_Scope] = []
+    groups: list[tuple[int, _Group]] = []
+    sweeps: list[tuple[int, int]] = []
+    parent: Parent | None = None
+    undoable: list[int] = []
+    undoes: bool = False
+    saga: _Saga | None = None
+    is_met: bool = False
+    skipped_by_person: list[tuple[int, tuple[str, str]]] = []
+    forked_from: str = ""
+    forked_at: str = ""
     input: Raw = ABSENT
     output: Raw = ABSENT
 
@@ -87,15 +121,23 @@ def dump(state: Execution) -> bytes:
             live=list(state.live.items()),
             outputs=list(state.outputs.items()),
             paused=sorted(state.paused),
+            scopes=_scopes(state),
+            groups=[(number, _group(group)) for number, group in sorted(state.groups.items())],
+            sweeps=list(state.sweeps.items()),
+            is_met=state.is_met,
+            skipped_by_person=list(state.skipped_by_person.items()),
+            parent=state.parent,
+            undoable=state.undoable,
+            undoes=state.undoes,
+            forked_from=state.forked_from,
+            forked_at=state.forked_at,
+            saga=None if state.saga is None else _Saga(state.saga.originals, state.saga.error, state.saga.outcome),
             pause_started_at=state.pause_started_at,
             paused_ms=state.paused_ms,
             due=[(task, clock, due) for (task, clock), due in state.timers.due.items()],
             frozen=[(task, clock, left) for (task, clock), left in state.timers.frozen.items()],
             signals={name: list(queue) for name, queue in state.signals.items()},
-            listening=[number for listeners in state.listeners.values() for number in listeners],
-            matchable=list(state.matchable),
-            unjudged=list(state.unjudged),
-            skips=list(state.skips),
+            order=Order.of(state),
         )
     )
 
@@ -103,13 +145,12 @@ def dump(state: Execution) -> bytes:
 def restore(execution_id: str, plan: Plan, document: bytes) -> Execution:
     """Decode and rebuild. Raises ``ValueError`` (``msgspec.DecodeError`` is one) for what is no snapshot of this plan."""
     kept = _decoder.decode(document)
-    if kept.form != _FORM or len(kept.phase) != len(plan.steps):
+    if kept.form != _FORM or len(kept.phase) < len(plan.steps):
         raise ValueError(f"form {kept.form} for {len(kept.phase)} tasks does not fit this plan")
     state = Execution(execution_id, plan)
     try:
         _fill(state, kept)
-        rebuild(state)
-        _order(state, kept)
+        rebuild(state, kept.order, is_same=True)
     except (LookupError, AssertionError) as error:
         raise ValueError(f"the snapshot of {execution_id} contradicts itself: {error!r}") from error
     state.wake_at = state.due_at()
@@ -125,11 +166,22 @@ def _fill(state: Execution, kept: _Snapshot) -> None:
     state.started_at, state.expires_at, state.finished_at = kept.started_at, kept.expires_at, kept.finished_at
     state.status_at_end, state.outcome, state.error = kept.status_at_end, kept.outcome, kept.error
     state.is_cancelling, state.is_swept, state.cancel_reason = kept.is_cancelling, kept.is_swept, kept.cancel_reason
-    state.phase = bytearray(kept.phase)
+    state.parent = kept.parent
+    state.is_met, state.undoes, state.undoable = kept.is_met, kept.undoes, kept.undoable
+    state.forked_from, state.forked_at = kept.forked_from, kept.forked_at
     for number, task in kept.live:
         task.input = _copy(task.input)
         state.live[number] = task
+    _open(state, kept)
+    if kept.saga is not None:
+        state.saga = Saga(len(state.steps), kept.saga.originals, kept.saga.error, kept.saga.outcome)
+        enrol(state, state.saga)
+        state.root.is_swept = True
+    state.phase = bytearray(kept.phase)
+    if len(state.phase) != len(state.steps):
+        raise ValueError(f"{len(state.phase)} tasks: it does not fit this plan, which gives {len(state.steps)}")
     state.outputs = {number: value.copy() for number, value in kept.outputs}
+    state.skipped_by_person = dict(kept.skipped_by_person)
     state.paused = set(kept.paused)
     state.pause_started_at, state.paused_ms = kept.pause_started_at, kept.paused_ms
     for number, clock, due in kept.due:
@@ -143,17 +195,50 @@ def _copy(value: Raw) -> Raw:
     return value.copy() if value else ABSENT
 
 
-def _order(state: Execution, kept: _Snapshot) -> None:
-    """Who has waited longest, and what has been judged, is nothing that the phases tell."""
-    state.listeners.clear()
-    for number in kept.listening:
-        state.listeners.setdefault(state.live[number].signal, {})[number] = None
-    for name in kept.matchable:
-        state.matchable[name] = state.matchable.pop(name)
-    for number in state.unjudged.keys() - kept.unjudged:
-        del state.unjudged[number]  # its condition has been found true
-        graph.admit_later(state, state.plan.steps[number])
-    for number in kept.unjudged:
-        state.unjudged[number] = state.unjudged.pop(number)
-    for number in kept.skips:
-        state.skips[number] = state.skips.pop(number)
+def _scopes(state: Execution) -> list[_Scope]:
+    opened = [scope for number, scope in enumerate(state.scopes) if number and scope.base == number]
+    return [
+        _Scope(scope.container, scope.index, scope.is_swept, [scope.item])
+        if scope.item and state.phase[scope.container] == Phase.COMPLETED
+        else _Scope(scope.container, scope.index, scope.is_swept)
+        for scope in opened
+    ]
+
+
+def _open(state: Execution, kept: _Snapshot) -> None:
+    """Groups and scopes, as the events opened them."""
+    given = dict(kept.groups)
+    if given:
+        state.steps = list(state.steps)
+    _begin_groups(state, range(len(state.scopes)), given)
+    for one in kept.scopes:
+        group, step = state.groups[one.container], state.steps[one.container]
+        block = step.blocks[0 if len(step.blocks) == 1 else one.index]
+        base = len(state.steps)
+        is_over = kept.phase[one.container] == Phase.COMPLETED
+        item = group.item_of(one.index)
+        if is_over:
+            item = one.item[0].copy() if one.item else ABSENT
+        scope = Scope(base, block, one.container, state.scopes[one.container], one.index, item, is_swept=one.is_swept)
+        group.bases.append(base)
+        state.steps.extend(block.steps)  # type: ignore[attr-defined]
+        state.scopes.extend([scope] * (block.size + 1))
+        _begin_groups(state, range(base, len(state.steps)), given)
+    state.sweeps = dict(kept.sweeps)
+
+
+def _group(group: Group) -> _Group:
+    return _Group(group.block, group.total, group.window, group.is_closed, list(group.outputs.items()))
+
+
+def _begin_groups(state: Execution, numbers: range, given: dict[int, _Group]) -> None:
+    for number in numbers:
+        kept = given.get(number)
+        if kept is None:
+            continue
+        task = state.live.get(number)  # forgotten when it has completed: nothing begins in it any more
+        begun = None if task is None else begun_group(state.steps[number], task.input, kept.case)
+        group = Group(kept.total, kept.window, block=kept.case) if begun is None else begun
+        group.is_closed = kept.is_closed
+        group.outputs = {index: output.copy() for index, output in kept.outputs}
+        state.groups[number] = group

@@ -2,106 +2,29 @@
 
 Facts (phases, live tasks, outputs, clocks, pauses, signals) are what a snapshot keeps. Indexes (counters, queues) are derived from
 facts, kept up by evolve at O(1) an event, and rebuilt by ``kernel.rebuild``; ``kernel.invariant`` checks that both agree. One index
-is settle's: a ready task moves from ``unjudged`` to ``ready`` when its condition was found true, which no event says.
+is settle's: a ready task moves from ``unjudged`` to ``ready`` when its condition was found true, which no event says; and what was
+looked at in vain leaves ``spreading`` and ``matchable``.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
-from taskengine.kernel.plan import Plan
+from taskengine.kernel.plan import Plan, StepPlan, unknown_path
+from taskengine.kernel.queue import NOBODY, ReadyQueue
+from taskengine.kernel.scope import UNDO, Group, Saga, Scope
+from taskengine.kernel.task import Task
 from taskengine.kernel.timing import Timers
 from taskengine.model.status import STATUS_OF, Outcome, Phase, Status
-from taskengine.model.value import ABSENT, Instant, Raw, TaskError
+from taskengine.model.value import ABSENT, Instant, Parent, Raw, TaskError
 
-__all__ = ["LOSSES_BEFORE_SUSPECT", "SUSPECT_LOSSES", "Execution", "ReadyQueue", "Task"]
+__all__ = ["LOSSES_BEFORE_SUSPECT", "NEVER", "SUSPECT_LOSSES", "Execution"]
 
 LOSSES_BEFORE_SUSPECT: Final = 2
+NEVER: Final = 1 << 62  # no task has that number
 SUSPECT_LOSSES: Final = 5
-_STALE_ENTRIES: Final = 64  # so many are not worth a tidying
-
-
-class Task(msgspec.Struct, gc=False, omit_defaults=True):
-    """What is remembered of a task that was begun and has not completed."""
-
-    attempt: int = 0  # of the last attempt, over all rounds
-    used: int = 0  # attempts of this round that count against max_attempts
-    losses: int = 0
-    suspect_losses: int = 0
-    input: Raw = ABSENT
-    progress: Raw = ABSENT  # what was last reported, by this attempt or an earlier one of the round
-    error: TaskError | None = None
-    outcome: Outcome | None = None
-    started_at: Instant | None = None
-    signal: str = ""  # the name a waiting step waits for
-    is_launched: bool = False  # the attempt is owed by the world
-    is_suspect: bool = False  # ... and runs as a suspect
-    is_cancelling: bool = False  # ... and was asked to stop
-    is_overdue: bool = False  # ... and its time has run out
-    is_stuck: bool = False  # lost and not idempotent: a person decides
-    is_handled: bool = False  # its failure was handled by a later step
-
-    def stand_down(self) -> None:
-        """The attempt, and whatever the task waited for, is over."""
-        self.signal = ""
-        self.is_launched = self.is_suspect = self.is_cancelling = self.is_overdue = self.is_stuck = False
-
-    def begin_round(self) -> None:
-        """Forget how the last round went; the attempts' number, the input and the first start stay."""
-        self.stand_down()
-        self.used = self.losses = self.suspect_losses = 0
-        self.error = self.outcome = None
-        self.progress = ABSENT
-        self.is_handled = False
-
-
-class ReadyQueue:
-    """Tasks that may be admitted, most urgent first, then in the order of the document. Stale entries are dropped when met."""
-
-    __slots__ = ("_heap", "_members")
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[int, int]] = []
-        self._members: dict[int, int] = {}
-
-    def add(self, number: int, priority: int) -> None:
-        """Put a task in; a task is in at most once."""
-        if number not in self._members:
-            self._members[number] = -priority
-            heapq.heappush(self._heap, (-priority, number))
-
-    def discard(self, number: int) -> None:
-        """Take a task out, if it is in."""
-        heap, members = self._heap, self._members
-        if members.pop(number, None) is None:
-            return
-        while heap and heap[0][1] not in members:
-            heapq.heappop(heap)
-        if heap and len(heap) > _STALE_ENTRIES + 4 * len(members):
-            self._heap = [(key, member) for member, key in members.items()]
-            heapq.heapify(self._heap)
-
-    def first(self) -> tuple[int, int] | None:
-        """(priority, task) of the most urgent one."""
-        if not self._members:
-            return None
-        key, number = self._heap[0]
-        return -key, number
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        """(priority, task) of each, most urgent first."""
-        return ((-key, number) for key, number in sorted((key, number) for number, key in self._members.items()))
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def __contains__(self, number: int) -> bool:
-        return number in self._members
 
 
 class Execution:
@@ -111,15 +34,20 @@ class Execution:
         "at",
         "business_key",
         "cancel_reason",
+        "children",
+        "closing",
         "counts",
         "error",
         "execution_id",
         "expires_at",
-        "failures",
         "finished_at",
-        "flaws",
+        "forked_at",
+        "forked_from",
+        "groups",
         "input",
         "is_cancelling",
+        "is_met",
+        "is_related",
         "is_swept",
         "listeners",
         "live",
@@ -127,6 +55,7 @@ class Execution:
         "outcome",
         "output",
         "outputs",
+        "parent",
         "pause_started_at",
         "paused",
         "paused_ms",
@@ -134,16 +63,26 @@ class Execution:
         "plan",
         "priority",
         "ready",
+        "root",
+        "saga",
+        "scopes",
         "seed",
         "seq",
         "signal_count",
         "signals",
+        "skipped_by_person",
         "skips",
+        "spreading",
         "started_at",
         "status_at_end",
+        "steps",
         "suspects",
+        "sweeps",
         "tally",
         "timers",
+        "undo_from",
+        "undoable",
+        "undoes",
         "unjudged",
         "unread",
         "variables",
@@ -159,8 +98,10 @@ class Execution:
         self.seed = 0
         self.priority = plan.workflow.limits.priority
         self.business_key = ""
+        self.parent: Parent | None = None
         self.input: Raw = ABSENT
         self.variables: dict[str, Raw] = {}
+        self.forked_from = self.forked_at = ""  # the execution that it is a fork of, and the step that it began from
         self.started_at: Instant | None = None
         self.expires_at: Instant | None = None  # when its own timeout ends it; a retry begins that anew
         self.finished_at: Instant | None = None
@@ -169,29 +110,48 @@ class Execution:
         self.error: TaskError | None = None
         self.output: Raw = ABSENT
         self.is_cancelling = False
+        self.is_met = False  # its success rule held when it was cancelled
         self.is_swept = False  # ended by cancel, terminate or timeout: open phases count as cancelled
         self.cancel_reason = ""
-        self.phase = bytearray(len(plan.steps))
+        self._make_tree(plan)
         self.live: dict[int, Task] = {}
         self.outputs: dict[int, Raw] = {}
-        self.paused: set[str] = set()
+        self.paused: set[int] = set()  # tasks at which a pause was asked for; 0 is told by pause_started_at
         self.pause_started_at: Instant | None = None
         self.paused_ms = 0
         self.timers = Timers()
         self.signals: dict[str, deque[Raw]] = {}
-        # indexes
+        self._make_indexes()
+
+    def _make_tree(self, plan: Plan) -> None:
+        self.phase = bytearray(len(plan.steps))
+        self.steps: Sequence[StepPlan] = plan.steps  # by task; a list of its own once a container has opened scopes
+        self.root = Scope(0, plan, -1, None, left=plan.size)
+        self.scopes: list[Scope] = [self.root] * len(plan.steps)  # by task: the scope it belongs to, a scope's node to its own
+        self.groups: dict[int, Group] = {}  # by container
+        self.sweeps: dict[int, int] = {}  # by group that is being cancelled: attempts below it that have not ended
+        self.undoable: list[int] = []  # completed tasks that can be undone, in the order of their completion
+        self.undoes = False  # a cancel asked for compensation
+        self.saga: Saga | None = None
+        self.undo_from = NEVER  # the first task that undoes another
+        self.skipped_by_person: dict[int, tuple[str, str]] = {}  # who and why; joins see these tasks as done
+
+    def _make_indexes(self) -> None:
+        plan = self.plan
+        self.is_related = plan.posts  # whether it may tell other executions something
         self.tally: dict[int, list[int]] = {}  # of steps with several dependencies, from the first end on
         self.counts: list[int] = [plan.size] + [0] * (len(Phase) - 1)  # of tasks in each phase
         self.unread: dict[int, int] = {}
         self.ready = ReadyQueue()
-        self.suspects = ReadyQueue()
+        self.suspects = NOBODY
         self.unjudged: dict[int, None] = {}
         self.skips: dict[int, None] = {}
         self.listeners: dict[str, dict[int, None]] = {}
         self.matchable: dict[str, None] = {}
         self.signal_count = 0
-        self.failures: set[int] = set()  # unhandled: they fail the execution
-        self.flaws = 0  # what makes it partial
+        self.children: dict[int, str] = {}  # by task: executions that it has started and waits for
+        self.closing: dict[int, None] = {}  # scopes, by node, all of whose steps have ended
+        self.spreading: dict[int, None] = {}  # containers that may open a scope, or end
         self.wake_at: Instant | None = None
 
     @property
@@ -203,6 +163,11 @@ class Execution:
     def is_paused(self) -> bool:
         """Whether the whole execution is paused."""
         return self.pause_started_at is not None
+
+    @property
+    def size(self) -> int:
+        """How many tasks there are so far."""
+        return len(self.phase) - 1
 
     @property
     def status(self) -> Status:
@@ -223,9 +188,9 @@ class Execution:
         """Whether nothing can happen before a timer, a signal or a command: it may be parked."""
         if self.is_finished:
             return True
-        if self.counts[Phase.RUNNING]:
+        if self.counts[Phase.RUNNING] or self.closing:
             return False
-        return self.is_paused or not (self.ready or self.suspects or self.unjudged)
+        return self.is_paused or not (self.ready or self.suspects or self.unjudged or self.spreading)
 
     @property
     def open_count(self) -> int:
@@ -235,7 +200,7 @@ class Execution:
     def status_of(self, number: int) -> Status:
         """A task's status, with what it inherits from the execution."""
         phase = self.phase[number]
-        if phase <= Phase.RETRYING:
+        if phase < Phase.COMPLETED:
             if self.is_swept:
                 return Status.CANCELLED
             if phase != Phase.RUNNING and (self.is_paused or self.is_held(number)):
@@ -247,8 +212,60 @@ class Execution:
         return (at if self.pause_started_at is None else self.pause_started_at) - self.paused_ms
 
     def is_held(self, number: int) -> bool:
-        """Whether a pause of the task itself keeps it from starting."""
-        return bool(self.paused) and self.plan.steps[number].path in self.paused
+        """Whether a pause of the task, or of a group around it, keeps it from starting."""
+        return bool(self.paused) and self.held_by(number) > 0
+
+    def held_by(self, number: int) -> int:
+        """The task that is paused, of this one and the groups around it; 0 when none is."""
+        while number > 0 and number not in self.paused:
+            scope = self.scopes[number]
+            number = scope.base if number != scope.base else scope.container
+        return max(0, number)
+
+    def path_of(self, number: int) -> str:
+        """Where a task stands in the tree."""
+        scope, step = self.scopes[number], self.steps[number]
+        if self.saga is not None and number >= self.undo_from:
+            return f"{self.path_of(self.saga.originals[number - self.undo_from])}{UNDO}/"
+        if scope.up is None:
+            return step.path
+        return f"{self.path_of(scope.container)}{scope.segment}/{step.path}"
+
+    def find(self, path: str) -> int | None:
+        """The task at a path; of several rounds of a container, in the last one."""
+        number = self.plan.by_path.get(path)
+        if self.saga is not None and path.endswith(f"/{UNDO}/"):
+            return self.saga.undoes.get(self.find(path[: -len(UNDO) - 1]) or 0)
+        if number is not None or not self.groups or not (path.startswith("/") and path.endswith("/")):
+            return number
+        scope, segments = self.root, path[1:-1].split("/")
+        for place in range(0, len(segments), 2):
+            local = scope.block.by_id.get(segments[place])
+            if local is None:
+                return None
+            number = scope.base + local
+            if place + 1 == len(segments):
+                return number
+            child = self._child(number, segments[place + 1])
+            if child is None:
+                return None
+            scope = child
+        return scope.base
+
+    def _child(self, number: int, segment: str) -> Scope | None:
+        group = self.groups.get(number)
+        bases = group.bases if group is not None else []
+        if segment.startswith("[") and self.steps[number].step.type in {"map", "loop"}:
+            index = int(segment[1:-1]) if segment[1:-1].isdecimal() else len(bases)
+            return self.scopes[bases[index]] if index < len(bases) else None
+        return next((self.scopes[base] for base in bases if self.scopes[base].segment == segment), None)
+
+    def number_of(self, path: str) -> int:
+        """The task at a path. Raises ``NotFoundError``."""
+        number = self.find(path)
+        if number is None:
+            raise unknown_path(path)
+        return number
 
     def due_at(self) -> Instant | None:
         """When time alone makes something happen."""

@@ -7,7 +7,11 @@ from typing import Final
 
 import msgspec
 
-from taskengine.kernel.state import Execution, Task
+from taskengine.kernel.advance import fold
+from taskengine.kernel.approval import approvers_of, is_asking
+from taskengine.kernel.skips import skipped_because
+from taskengine.kernel.state import Execution
+from taskengine.kernel.task import Task
 from taskengine.model import event as ev
 from taskengine.model.status import Phase
 from taskengine.model.value import Raw, decode
@@ -27,18 +31,34 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 
 def story(state: Execution, history: Iterable[ev.Event], path: str) -> list[Line]:
     """Every event that concerns the task at ``path`` (``/`` tells the execution's own), oldest first."""
-    number = state.plan.number_of(path)
+    number = state.number_of(path)
+    events = list(history)
     told: list[Line] = []
-    for seq, event in enumerate(history, 1):
+    for seq, event in enumerate(events, 1):
         text = _tell(event, number, path)
+        if isinstance(event, ev.TaskStarted) and event.task == number and state.steps[number].step.type == "approval":
+            text = "asks for a decision"
+        if isinstance(event, ev.TaskSkipped) and event.task == number and event.reason is ev.SkipReason.JOIN:
+            text = f"skipped: {skipped_because(_state_then(state, events, seq=seq), number)}"
+        elif isinstance(event, ev.TaskStarted) and event.task == number and number in state.groups:
+            text = "begins"
         if text:
             told.append(Line(seq, event.at, text))
     return told
 
 
+def _state_then(state: Execution, events: list[ev.Event], *, seq: int) -> Execution:
+    """A state in which dependencies have ended as they had after event ``seq``: without a later round they still have."""
+    if not any(isinstance(event, ev.ExecutionRetried) for event in events[seq:]):
+        return state
+    return fold(state.execution_id, state.plan, events[:seq])
+
+
 def why(state: Execution, path: str) -> str:
     """Why a task is where it is now: the same questions, in the same order, that admission asks."""
-    number = state.plan.number_of(path)
+    number = state.number_of(path)
+    if number and state.phase[number] == Phase.SKIPPED:
+        return f"skipped: {skipped_because(state, number)}"
     if state.is_finished:
         return f"the execution is {state.status}" + (f" ({state.outcome})" if state.outcome else "")
     if number and state.phase[number] >= Phase.COMPLETED:
@@ -48,9 +68,9 @@ def why(state: Execution, path: str) -> str:
     if state.is_paused and state.phase[number] != Phase.RUNNING:
         return "the execution is paused"
     if number == 0:
-        return f"the execution is {state.status}"
+        return "what was done is being undone" if state.saga is not None else f"the execution is {state.status}"
     if state.is_held(number) and state.phase[number] != Phase.RUNNING:
-        return f"{path} is paused"
+        return f"{state.path_of(state.held_by(number))} is paused"
     return _waits_for(state, number)
 
 
@@ -63,6 +83,8 @@ def _ended(state: Execution, number: int) -> str:
 def _waits_for(state: Execution, number: int) -> str:
     task = state.live.get(number) or Task()
     match Phase(state.phase[number]):
+        case Phase.PENDING if number >= state.undo_from:
+            return "waits until what came after it is undone"
         case Phase.PENDING:
             return _dependencies(state, number)
         case Phase.READY if number in state.suspects:
@@ -75,15 +97,34 @@ def _waits_for(state: Execution, number: int) -> str:
             return f"attempt {task.attempt} " + ("was asked to stop" if task.is_cancelling else "is running")
         case Phase.RETRYING:
             return "waits for its next attempt after: " + (task.error.message or task.error.type if task.error else "an error")
-        case _ if task.is_stuck:
-            return "its attempt was lost and the step is not idempotent: retry or cancel it"
+        case Phase.EXPANDED:
+            return _at_work(state, number)
         case _:
-            return f"waits for signal {task.signal}" if task.signal else "waits for its time"
+            return _waiting(state, number, task)
+
+
+def _waiting(state: Execution, number: int, task: Task) -> str:
+    if is_asking(state, number):
+        return f"waits for the decision of {', '.join(approvers_of(state, number)) or 'anybody'}"
+    if task.is_stuck:
+        return "its attempt was lost and the step is not idempotent: retry or cancel it"
+    if task.child:
+        return f"waits for the execution {task.child}"
+    return f"waits for signal {task.signal}" if task.signal else "waits for its time"
+
+
+def _at_work(state: Execution, number: int) -> str:
+    group = state.groups.get(number)
+    if group is None:
+        return f"{state.scopes[number].left} of its steps have not ended"
+    total = "" if group.total is None else f"/{group.total}"
+    counts = ((group.failed, "failed"), (group.cancelled, "cancelled"), (group.running, "running"))
+    return ", ".join([f"{group.completed}{total} done", *(f"{count} {word}" for count, word in counts if count)])
 
 
 def _dependencies(state: Execution, number: int) -> str:
-    step = state.plan.steps[number]
-    waits = [state.plan.steps[one].id for one in step.dependencies if state.phase[one] <= Phase.RETRYING]
+    step, base = state.steps[number], state.scopes[number].base
+    waits = [state.steps[base + one].id for one in step.dependencies if state.phase[base + one] < Phase.COMPLETED]
     return f"waits for {', '.join(waits[:_SHOWN])}{' …' if len(waits) > _SHOWN else ''} (join {step.join})"
 
 
@@ -93,18 +134,36 @@ def _tell(event: ev.Event, number: int, path: str) -> str:
             if event.path not in {"/", path}:
                 return ""
             what = {"SubtreePaused": "paused", "SubtreeResumed": "resumed"}.get(type(event).__name__, "cancel asked for")
-            return f"{event.path} {what}" + _by(event.by, event.reason)
+            undoing = ", with compensation" if isinstance(event, ev.SubtreeCancelled) and event.compensates else ""
+            return f"{event.path} {what}{undoing}" + _by(event.by, event.reason)
         case ev.ExecutionRetried() if number in event.tasks or number == 0:
             whole = "" if event.path != "/" or number == 0 else ", with the whole execution"
             return f"a new round{whole}" + _by(event.by, event.reason)
         case ev.ExecutionStarted() if number == 0:
             return "started" + _by(event.by, "")
+        case ev.ExecutionForked(tasks=tasks):
+            if number == 0:
+                return f"forked from {event.origin}, beginning with {event.path}"
+            taken = next((one for one in tasks if one.task == number), None)
+            return "" if taken is None else f"taken over from {event.origin}, {taken.status}"
         case ev.SignalReceived() if number == 0:
             return f"signal {event.name} received" + _by(event.by, "")
         case _ if number == 0 and not hasattr(event, "task"):
-            return _words(type(event).__name__.removeprefix("Execution"))
+            return _tell_saga(event) or _words(type(event).__name__.removeprefix("Execution"))
         case _ if getattr(event, "task", -1) == number and number:
-            return _tell_task(event)
+            return _tell_control(event) or _tell_task(event)
+        case _:
+            return ""
+
+
+def _tell_saga(event: ev.Event) -> str:
+    match event:
+        case ev.CompensationStarted():
+            return f"what was done is undone, {len(event.tasks)} steps" + (f", after {event.error.message}" if event.error else "")
+        case ev.CompensationCompleted():
+            return "everything was undone"
+        case ev.CompensationFailed():
+            return f"{len(event.tasks)} steps could not be undone"
         case _:
             return ""
 
@@ -123,15 +182,33 @@ def _tell_task(event: ev.Event) -> str:
         case ev.TaskTimedOut():
             return f"the {event.kind} timeout passed"
         case ev.TaskSkipped():
-            return "skipped: " + ("its condition is false" if event.reason is ev.SkipReason.WHEN else "its join cannot hold")
+            return "skipped" + (_by(event.by, event.note) if event.reason is ev.SkipReason.PERSON else ": its condition is false")
         case ev.TaskAttemptLost():
             return f"attempt {event.attempt} was " + ("lost with its process" if event.is_counted else "given back")
         case ev.TaskProgressReported():
             return f"attempt {event.attempt} is alive" + _said(event.progress)
         case ev.TaskStarted():
-            return f"waits for signal {event.signal}" if event.signal else "waits"
+            return f"waits for signal {event.signal}" if event.signal else "begins" if event.input else "waits"
         case _:
             return _words(type(event).__name__.removeprefix("Task"))
+
+
+def _tell_control(event: ev.Event) -> str:
+    """What only steps have that the kernel performs itself."""
+    match event:
+        case ev.GroupClosed():
+            return "opens no more"
+        case ev.ChildrenRegistered():
+            last = event.index + event.count - 1
+            return f"opens [{event.index}]" + (f" to [{last}]" if event.count > 1 else "")
+        case ev.ApprovalDecided():
+            return ("approved" if event.is_approved else "rejected") + _by(event.by, event.comment)
+        case ev.ApprovalEscalated():
+            return f"nobody has decided in time: {', '.join(event.to)} may decide too"
+        case ev.TimerSet(kind=ev.TimerKind.ESCALATION):
+            return "escalation set"
+        case _:
+            return ""
 
 
 def _said(progress: Raw) -> str:

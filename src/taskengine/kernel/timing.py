@@ -24,6 +24,7 @@ class Clock(IntEnum):
     QUEUE = 2
     WAIT = 3
     RETRY = 4
+    ESCALATE = 5
 
 
 class Timers:

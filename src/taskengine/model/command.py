@@ -9,24 +9,31 @@ from typing import TypeAlias
 
 import msgspec
 
-from taskengine.model.value import ABSENT, Instant, Raw, TaskError
+from taskengine.model.event import TakenOver
+from taskengine.model.status import Status
+from taskengine.model.value import ABSENT, Instant, Parent, Raw, TaskError
 
 __all__ = [
     "Abandoned",
     "Admit",
     "AttemptEnd",
     "Cancel",
+    "ChildEnded",
     "Command",
     "Control",
+    "Decide",
     "Failed",
+    "Fork",
     "Lost",
     "Pause",
     "Progress",
     "Report",
     "Resume",
     "Retry",
+    "SetVariables",
     "Signal",
     "Silent",
+    "Skip",
     "Start",
     "Succeeded",
     "Terminate",
@@ -68,6 +75,15 @@ class Start(_Command, frozen=True, kw_only=True):
     priority: int | None = None
     business_key: str = ""
     by: str = ""
+    parent: Parent | None = None
+
+
+class Fork(Start, frozen=True, kw_only=True):
+    """Begin an execution with what tasks gave in another one, ``origin``; only valid as the first command."""
+
+    origin: str
+    path: str
+    tasks: tuple[TakenOver, ...] = ()
 
 
 class Signal(_Command, frozen=True, kw_only=True):
@@ -95,11 +111,12 @@ class Resume(_Command, frozen=True, kw_only=True):
 
 
 class Cancel(_Command, frozen=True, kw_only=True):
-    """Ask what runs at or below ``path`` to stop; nothing there starts any more."""
+    """Ask what runs at or below ``path`` to stop; nothing there starts any more. ``compensates``: of ``/``, undo what was done."""
 
     path: str = "/"
     by: str = ""
     reason: str = ""
+    compensates: bool = False
 
 
 class Terminate(_Command, frozen=True, kw_only=True):
@@ -118,12 +135,48 @@ class Retry(_Command, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Skip(_Command, frozen=True, kw_only=True):
+    """Go on without one task, as if it had been done; of a finished execution it is a retry that skips."""
+
+    path: str
+    by: str = ""
+    reason: str = ""
+
+
+class Decide(_Command, frozen=True, kw_only=True):
+    """Approve or reject: the end of an approval that waits. ``data`` was judged by the step's form before."""
+
+    path: str
+    is_approved: bool
+    by: str = ""
+    comment: str = ""
+    data: Raw = ABSENT
+
+
+class SetVariables(_Command, frozen=True, kw_only=True):
+    """Give variables of a running execution new values."""
+
+    values: dict[str, Raw]
+    by: str = ""
+
+
 class Report(_Command, frozen=True, kw_only=True):
     """How attempt n of a task ended."""
 
     task: int
     attempt: int
     end: AttemptEnd
+
+
+class ChildEnded(_Command, frozen=True, kw_only=True):
+    """The execution that a sub-workflow step has started has ended."""
+
+    task: int
+    attempt: int
+    child: str
+    status: Status
+    output: Raw = ABSENT
+    error: TaskError | None = None
 
 
 class Progress(_Command, frozen=True, kw_only=True):
@@ -159,5 +212,5 @@ class Admit(_Command, frozen=True, kw_only=True):
     suspect_slots: int = 0
 
 
-Control: TypeAlias = Pause | Resume | Cancel | Terminate | Retry
-Command: TypeAlias = Start | Signal | Control | Report | Progress | Silent | Lost | Tick | Admit
+Control: TypeAlias = Pause | Resume | Cancel | Terminate | Retry | Skip | Decide | SetVariables
+Command: TypeAlias = Start | Fork | Signal | Control | Report | ChildEnded | Progress | Silent | Lost | Tick | Admit

@@ -10,9 +10,10 @@ from typing import TypeAlias
 
 import msgspec
 
-from taskengine.model.value import Instant
+from taskengine.model.command import Command
+from taskengine.model.value import ABSENT, Instant, Parent, Raw
 
-__all__ = ["Effect", "Halt", "Launch", "Release", "WakeAt"]
+__all__ = ["Effect", "Halt", "Launch", "Post", "Release", "StartChild", "WakeAt"]
 
 
 class _Effect(msgspec.Struct, frozen=True, gc=False, tag=True, tag_field="type"):
@@ -48,4 +49,23 @@ class WakeAt(_Effect, frozen=True):
     at: Instant | None
 
 
-Effect: TypeAlias = Launch | Release | Halt | WakeAt
+class StartChild(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="type", omit_defaults=True):
+    """What a message to an execution that is not there yet says: begin it. The shell finds the workflow."""
+
+    at: Instant
+    workflow: str
+    parent: Parent
+    version: str = ""
+    input: Raw = ABSENT
+    seed: int = 0
+
+
+class Post(_Effect, frozen=True):
+    """Tell another execution. Written with the events that cause it, so that it is never owed; ``mark`` makes it count once."""
+
+    execution_id: str
+    letter: Command | StartChild
+    mark: str
+
+
+Effect: TypeAlias = Launch | Release | Halt | WakeAt | Post

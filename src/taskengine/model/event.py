@@ -12,24 +12,34 @@ from typing import TypeAlias
 
 import msgspec
 
-from taskengine.model.status import Outcome
-from taskengine.model.value import ABSENT, Instant, Raw, TaskError
+from taskengine.model.status import Outcome, Status
+from taskengine.model.value import ABSENT, Instant, Parent, Raw, TaskError
 
 __all__ = [
     "EVENT_TYPES",
+    "ApprovalDecided",
+    "ApprovalEscalated",
+    "ChildrenRegistered",
+    "CompensationCompleted",
+    "CompensationFailed",
+    "CompensationStarted",
     "Event",
     "ExecutionCancelled",
     "ExecutionCompleted",
     "ExecutionFailed",
+    "ExecutionForked",
     "ExecutionRetried",
     "ExecutionStarted",
     "ExecutionTerminated",
     "ExecutionTimedOut",
+    "GroupClosed",
     "SignalReceived",
+    "SignalSent",
     "SkipReason",
     "SubtreeCancelled",
     "SubtreePaused",
     "SubtreeResumed",
+    "TakenOver",
     "TaskAttemptLost",
     "TaskCancelled",
     "TaskCompleted",
@@ -44,7 +54,9 @@ __all__ = [
     "TimeoutKind",
     "TimerCancelled",
     "TimerFired",
+    "TimerKind",
     "TimerSet",
+    "VariablesSet",
 ]
 
 
@@ -53,6 +65,7 @@ class SkipReason(StrEnum):
 
     JOIN = "join"
     WHEN = "when"
+    PERSON = "person"
 
 
 class TimeoutKind(StrEnum):
@@ -63,6 +76,13 @@ class TimeoutKind(StrEnum):
     QUEUE = "queue"
     WAIT = "wait"
     HEARTBEAT = "heartbeat"
+
+
+class TimerKind(StrEnum):
+    """What a waiting step's timer is for."""
+
+    WAIT = "wait"
+    ESCALATION = "escalation"
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_field="type", omit_defaults=True):
@@ -80,6 +100,27 @@ class ExecutionStarted(_Fact, frozen=True, kw_only=True):
     priority: int | None = None
     business_key: str = ""
     by: str = ""
+    parent: Parent | None = None
+
+
+class TakenOver(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A task that a fork does not perform: it has ended in the origin. ``status``: completed, failed or skipped."""
+
+    task: int
+    status: Status
+    output: Raw = ABSENT
+    error: TaskError | None = None
+    outcome: Outcome | None = None
+    is_handled: bool = False
+    skipped_by: tuple[str, str] | None = None  # the person who went on without it, and why
+
+
+class ExecutionForked(_Fact, frozen=True, kw_only=True):
+    """Number 2 of a fork's history: it begins from the step at ``path``, with what ``tasks`` gave in the execution ``origin``."""
+
+    origin: str
+    path: str
+    tasks: tuple[TakenOver, ...] = ()
 
 
 class ExecutionCompleted(_Fact, frozen=True, kw_only=True):
@@ -100,6 +141,7 @@ class ExecutionCancelled(_Fact, frozen=True, kw_only=True):
     """After a cancel, the last running task has ended, or the execution's timeout passed."""
 
     reason: str = ""
+    outcome: Outcome | None = None
 
 
 class ExecutionTerminated(_Fact, frozen=True, kw_only=True):
@@ -142,11 +184,38 @@ class SubtreeResumed(_Fact, frozen=True, kw_only=True):
 
 
 class SubtreeCancelled(_Fact, frozen=True, kw_only=True):
-    """Nothing at or below ``path`` starts any more; running attempts are asked to stop."""
+    """Nothing at or below ``path`` starts any more; running attempts are asked to stop.
+
+    ``is_met``: what had completed before it satisfies the workflow's success rule. ``compensates``: then undo what was done.
+    """
 
     path: str
     by: str = ""
     reason: str = ""
+    is_met: bool = False
+    compensates: bool = False
+
+
+class CompensationStarted(_Fact, frozen=True, kw_only=True):
+    """From here on what was done is undone, in reverse order. ``tasks`` are the completed ones that say how, last one first.
+
+    Each gets a task of its own, numbered on from the last one. ``error`` and ``outcome`` are what it came to; without an error it
+    was cancelled.
+    """
+
+    tasks: tuple[int, ...]
+    error: TaskError | None = None
+    outcome: Outcome | None = None
+
+
+class CompensationCompleted(_Fact, frozen=True, kw_only=True):
+    """Everything has been undone."""
+
+
+class CompensationFailed(_Fact, frozen=True, kw_only=True):
+    """What could be undone has been; ``tasks`` have not. A retry goes on with them."""
+
+    tasks: tuple[int, ...]
 
 
 class SignalReceived(_Fact, frozen=True, kw_only=True):
@@ -167,11 +236,18 @@ class TaskScheduled(_Fact, frozen=True, kw_only=True):
 
 
 class TaskStarted(_Fact, frozen=True, kw_only=True):
-    """A step that the kernel performs itself has begun to wait."""
+    """A step that the kernel performs itself has begun to wait, or its blocks are at work.
+
+    ``input`` is the rendered config of a container, an approval or a sub-workflow, ``case`` the place of the block that a
+    condition takes (-1: none holds), ``child`` the execution that a sub-workflow starts.
+    """
 
     task: int
     attempt: int
     signal: str = ""
+    input: Raw = ABSENT
+    case: int = -1
+    child: str = ""
 
 
 class TaskProgressReported(_Fact, frozen=True, kw_only=True):
@@ -186,11 +262,48 @@ class TaskProgressReported(_Fact, frozen=True, kw_only=True):
 
 
 class TaskCompleted(_Fact, frozen=True, kw_only=True):
-    """The attempt's result was taken. ``output`` is what later steps see."""
+    """The attempt's result was taken. ``output`` is what later steps see; ``signal`` the place in its queue of the one taken.
+
+    ``outcome`` of a container or a scope: partial, when something in it did not go well.
+    """
 
     task: int
     attempt: int
     output: Raw = ABSENT
+    outcome: Outcome | None = None
+    signal: int = 0
+
+
+class ChildrenRegistered(_Fact, frozen=True, kw_only=True):
+    """A container opens ``count`` scopes, from ``index`` on. Their tasks are numbered on from ``first``, a scope's node first."""
+
+    task: int
+    first: int
+    index: int
+    count: int = 1
+
+
+class GroupClosed(_Fact, frozen=True, kw_only=True):
+    """A loop opens no further iteration."""
+
+    task: int
+
+
+class SignalSent(_Fact, frozen=True, kw_only=True):
+    """A step has sent a signal to another execution."""
+
+    task: int
+    execution_id: str
+    name: str
+    data: Raw = ABSENT
+
+
+class VariablesSet(_Fact, frozen=True, kw_only=True):
+    """Variables have new values from here on; ``task`` is the step that set them, 0 for a person."""
+
+    values: dict[str, Raw]
+    task: int = 0
+    by: str = ""
 
 
 class TaskFailed(_Fact, frozen=True, kw_only=True):
@@ -230,10 +343,15 @@ class TaskTimedOut(_Fact, frozen=True, kw_only=True):
 
 
 class TaskSkipped(_Fact, frozen=True, kw_only=True):
-    """The step will not happen: its join cannot hold any more, or its condition is false."""
+    """The step will not happen: its join cannot hold any more, its condition is false, or a person goes on without it.
+
+    ``by`` and ``note`` are the person's. Joins then see it as if it had been done.
+    """
 
     task: int
     reason: SkipReason
+    by: str = ""
+    note: str = ""
 
 
 class TaskCancelled(_Fact, frozen=True, kw_only=True):
@@ -257,6 +375,7 @@ class TimerSet(_Fact, frozen=True, kw_only=True):
 
     task: int
     due_at: Instant
+    kind: TimerKind = TimerKind.WAIT
 
 
 class TimerFired(_Fact, frozen=True, kw_only=True):
@@ -266,9 +385,27 @@ class TimerFired(_Fact, frozen=True, kw_only=True):
 
 
 class TimerCancelled(_Fact, frozen=True, kw_only=True):
-    """A waiting step ended before its timer."""
+    """A waiting step ended before its timers."""
 
     task: int
+
+
+class ApprovalDecided(_Fact, frozen=True, kw_only=True):
+    """A person has approved or rejected; the step's own end is the next event. ``data`` fits the step's form."""
+
+    task: int
+    attempt: int
+    is_approved: bool
+    by: str = ""
+    comment: str = ""
+    data: Raw = ABSENT
+
+
+class ApprovalEscalated(_Fact, frozen=True, kw_only=True):
+    """Nobody has decided in time: from here on these may decide too."""
+
+    task: int
+    to: tuple[str, ...]
 
 
 Event: TypeAlias = (
@@ -297,5 +434,15 @@ Event: TypeAlias = (
     | TimerSet
     | TimerFired
     | TimerCancelled
+    | ChildrenRegistered
+    | GroupClosed
+    | VariablesSet
+    | SignalSent
+    | CompensationStarted
+    | CompensationCompleted
+    | CompensationFailed
+    | ApprovalDecided
+    | ApprovalEscalated
+    | ExecutionForked
 )
 EVENT_TYPES: tuple[type, ...] = Event.__args__

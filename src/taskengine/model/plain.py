@@ -7,10 +7,7 @@ there is cause: the codec's own answer, or a null in what it wrote.
 from __future__ import annotations
 
 import gc
-import json
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from math import isfinite
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import msgspec
@@ -29,11 +26,6 @@ _SINGLE: Final = frozenset((int, float, bool, str, type(None)))
 _KNOWN: Final = _SIZED | _SINGLE
 _RECORDS: Final = ("__struct_fields__", "__dataclass_fields__", "__attrs_attrs__", "model_dump")
 _ENDLESS: Final = "it is nested without end, or larger than anything that is kept when it is written out"
-_LOOKED_AT: Final = 1_000_000
-_DEPTH: Final = 64
-_SHOWN: Final = 200
-_PLACE: Final = 40
-_BITS: Final = 14_280  # of an integer: 4,300 digits can be written
 
 
 class NotPlainError(ValueError):
@@ -51,10 +43,15 @@ def is_endless(value: object, *, values: int = MOST_VALUES, characters: int = MO
     A list that stands in itself a thousand times, four times over, is four objects and a terabyte, and the codec would write it. So
     it is counted before, level by level, as often as it would be written, and never held as often.
     """
-    if type(value) is dict:
-        inside = cast("dict[object, object]", value).values()
-        if _SINGLE.issuperset(map(type, inside)):  # as most inputs are
-            return len(inside) > values or sum(len(one) for one in inside if type(one) is str) > characters
+    if type(value) is dict:  # most are flat
+        entries, left = cast("dict[object, object]", value), characters
+        for one in entries.values():
+            if type(one) is str:
+                left -= len(one)
+            elif type(one) not in _SINGLE:
+                break
+        else:
+            return left < 0 or len(entries) > values
     level: list[Any] = [value]
     for _ in range(_LEVELS):
         values -= sum(len(one) for one in level if type(one) in _SIZED)
@@ -105,16 +102,17 @@ def written(value: object, *, encoder: Callable[[Any], bytes] = encode, hook: Ca
     try:
         document = encoder(value)
     except RecursionError:
-        raise NotPlainError(*_found(value, hook, else_said="it is nested without end")) from None
+        raise NotPlainError(*_fault(value, hook, else_said="it is nested without end")) from None
     except (TypeError, ValueError, OverflowError) as error:
-        raise NotPlainError(*_found(value, hook, else_said=str(error))) from None
+        raise NotPlainError(*_fault(value, hook, else_said=str(error))) from None
     if b"null" in document and not _is_finite(value, hook):
-        raise NotPlainError(*_found(value, hook, else_said="it holds a number that is none"))
+        raise NotPlainError(*_fault(value, hook, else_said="it holds a number that is none"))
     return document
 
 
 def _is_finite(value: object, hook: Callable[[Any], Any] | None) -> bool:
     """Whether every number is one. The standard library's encoder is asked because it looks at C speed, and refuses the others."""
+    import json  # noqa: PLC0415 -- most documents hold no null
 
     def plain(other: object) -> object:
         return msgspec.to_builtins(other, enc_hook=hook)
@@ -126,70 +124,7 @@ def _is_finite(value: object, hook: Callable[[Any], Any] | None) -> bool:
     return True
 
 
-def _found(value: object, hook: Callable[[Any], Any] | None, *, else_said: str) -> tuple[str, str]:
-    with suppress(TypeError, ValueError, OverflowError, RecursionError):  # then the fault is looked for in what there is
-        value = msgspec.to_builtins(value, enc_hook=hook)
-    return next(_faults(value), ("", else_said))
+def _fault(value: object, hook: Callable[[Any], Any] | None, *, else_said: str) -> tuple[str, str]:
+    from taskengine.model.unplain import fault_in  # noqa: PLC0415 -- few values are
 
-
-def _faults(value: object) -> Iterator[tuple[str, str]]:
-    """Places and reasons, in order."""
-    waiting: list[tuple[object, str, int]] = [(value, "", 0)]
-    for _ in range(_LOOKED_AT):
-        if not waiting:
-            return
-        one, path, depth = waiting.pop()
-        reason = _reason(one)
-        if depth > _DEPTH:
-            yield path[:_PLACE] + "…", f"nested deeper than {_DEPTH} levels, or without end"
-        elif reason:
-            yield path[:_SHOWN], reason
-        elif isinstance(one, dict):
-            entries = cast("dict[Any, Any]", one)
-            for key in entries:
-                said = _key_reason(key)
-                if said:
-                    yield path[:_SHOWN], said
-            below = [(item, _named(path, str(key)), depth + 1) for key, item in entries.items()]
-            waiting.extend(reversed(below))
-        elif isinstance(one, list | tuple | set | frozenset):
-            items = cast("list[Any]", one)
-            waiting.extend(reversed([(item, f"{path}[{number}]", depth + 1) for number, item in enumerate(items)]))
-
-
-def _reason(value: object) -> str:
-    match value:
-        case float() if not isfinite(value):
-            return f"the number {value} is not in JSON"
-        case str() if not _is_text(value):
-            return "a text with half a character (a lone surrogate)"
-        case bool() | None | float() | str() | dict() | list() | tuple() | set() | frozenset():
-            return ""
-        case int():
-            return "" if value.bit_length() <= _BITS else "an integer of more than 4,300 digits"
-        case _:
-            try:
-                encode(cast("Any", value))
-            except (TypeError, ValueError, OverflowError, RecursionError) as error:
-                return f"an object of type {type(value).__name__} is not in JSON" if isinstance(error, TypeError) else str(error)
-            return ""
-
-
-def _key_reason(key: object) -> str:
-    if isinstance(key, str):
-        return "" if _is_text(key) else "a key with half a character (a lone surrogate)"
-    return "" if isinstance(key, int | float) and not isinstance(key, bool) else f"a {type(key).__name__} as a key is not in JSON"
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _named(path: str, key: str) -> str:
-    if key.isidentifier():
-        return f"{path}.{key}" if path else key
-    return f"{path}[{key[:_SHOWN]!a}]"
+    return fault_in(value, hook, else_said=else_said)

@@ -35,6 +35,7 @@ class Outcome(StrEnum):
     TERMINATED = "terminated"
     QUARANTINED = "quarantined"
     PARTIAL = "partial"
+    COMPENSATED = "compensated"
 
 
 class Phase(IntEnum):
@@ -45,10 +46,11 @@ class Phase(IntEnum):
     RUNNING = 2
     WAITING = 3
     RETRYING = 4
-    COMPLETED = 5
-    FAILED = 6
-    CANCELLED = 7
-    SKIPPED = 8
+    EXPANDED = 5
+    COMPLETED = 6
+    FAILED = 7
+    CANCELLED = 8
+    SKIPPED = 9
 
 
 STATUS_OF: Final = (
@@ -57,22 +59,33 @@ STATUS_OF: Final = (
     Status.RUNNING,
     Status.WAITING,
     Status.WAITING,
+    Status.RUNNING,
     Status.COMPLETED,
     Status.FAILED,
     Status.CANCELLED,
     Status.SKIPPED,
 )
-OPEN: Final = frozenset({Phase.PENDING, Phase.READY, Phase.RUNNING, Phase.WAITING, Phase.RETRYING})
+OPEN: Final = frozenset({Phase.PENDING, Phase.READY, Phase.RUNNING, Phase.WAITING, Phase.RETRYING, Phase.EXPANDED})
 SETTLED: Final = frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED})
 
 MOVES: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.PENDING: frozenset({Phase.READY, Phase.SKIPPED, Phase.CANCELLED}),
     Phase.READY: frozenset(
-        {Phase.RUNNING, Phase.WAITING, Phase.COMPLETED, Phase.FAILED, Phase.SKIPPED, Phase.CANCELLED, Phase.PENDING}
+        {
+            Phase.RUNNING,
+            Phase.WAITING,
+            Phase.EXPANDED,
+            Phase.COMPLETED,
+            Phase.FAILED,
+            Phase.SKIPPED,
+            Phase.CANCELLED,
+            Phase.PENDING,
+        }
     ),
     Phase.RUNNING: frozenset({Phase.READY, Phase.WAITING, Phase.RETRYING, Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED}),
-    Phase.WAITING: frozenset({Phase.READY, Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED}),
-    Phase.RETRYING: frozenset({Phase.READY, Phase.FAILED, Phase.CANCELLED}),
+    Phase.WAITING: frozenset({Phase.READY, Phase.RETRYING, Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED}),
+    Phase.RETRYING: frozenset({Phase.READY, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED}),
+    Phase.EXPANDED: frozenset({Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED}),
     Phase.COMPLETED: frozenset(),
     Phase.FAILED: frozenset({Phase.PENDING}),
     Phase.CANCELLED: frozenset({Phase.PENDING}),

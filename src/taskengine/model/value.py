@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-__all__ = ["ABSENT", "NONE", "Instant", "Json", "Raw", "TaskError", "decode", "encode", "is_deeper", "raw"]
+__all__ = ["ABSENT", "NONE", "Instant", "Json", "Parent", "Raw", "TaskError", "decode", "encode", "is_deeper", "raw"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Instant: TypeAlias = int
@@ -39,7 +39,7 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 def is_deeper(document: bytes, levels: int) -> bool:
     """Whether lists and objects are nested deeper than that in a JSON document: decoders recurse, and could not read it back."""
-    if document.count(b"[") + document.count(b"{") <= levels:
+    if len(document) <= levels or document.count(b"[") + document.count(b"{") <= levels:
         return False
     brackets = _TEXTS.sub(b"", document).translate(_TO_SQUARE, _NO_BRACKETS)
     for _ in range(levels):
@@ -47,6 +47,17 @@ def is_deeper(document: bytes, levels: int) -> bool:
             break
         brackets = brackets.replace(b"[]", b"")  # takes the innermost ones away
     return bool(brackets)
+
+
+class Parent(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Who started an execution: a step of another one. ``root_id`` is the execution at the top of the tree."""
+
+    execution_id: str
+    task: int
+    attempt: int
+    root_id: str
+    depth: int = 1  # of the child, the root has 0
+    is_detached: bool = False  # nobody waits for it, and control of the parent does not reach it
 
 
 class TaskError(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

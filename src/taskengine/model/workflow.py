@@ -2,17 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-__all__ = ["CONTROL_STEPS", "UNRENDERED", "Isolation", "Join", "Limits", "OnError", "RetryPolicy", "Step", "Workflow"]
+__all__ = [
+    "CONTAINERS",
+    "CONTROL_STEPS",
+    "ITERATED",
+    "UNRENDERED",
+    "Block",
+    "Isolation",
+    "Join",
+    "Limits",
+    "OnError",
+    "OnFailure",
+    "RetryPolicy",
+    "Step",
+    "Success",
+    "Workflow",
+]
 
 
-class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class _Definitions(msgspec.StructMeta):
+    """Makes definitions; a word that is no attribute is answered with the one that was probably meant."""
+
+    if not TYPE_CHECKING:  # checkers go on seeing each one's own attributes
+
+        def __call__(self, *arguments: Any, **attributes: Any) -> Any:
+            try:
+                return super().__call__(*arguments, **attributes)
+            except TypeError as error:
+                unknown = next((name for name in attributes if name not in self.__struct_fields__), None)
+                if unknown is None:
+                    raise
+                raise TypeError(f"{self.__name__} has no attribute {unknown!r}{_meant(unknown, self.__struct_fields__)}") from error
+
+
+def _meant(word: str, known: tuple[str, ...]) -> str:
+    """The advice: an attribute that has the word for a part, else one that is spelled alike."""
+    import difflib  # noqa: PLC0415 -- few are misspelled
+
+    near = [name for name in known if name.startswith(f"{word}_") or name.endswith(f"_{word}")]
+    near += difflib.get_close_matches(word, known, n=1)
+    if not near:
+        return f"; it has {', '.join(known)}"
+    return f", did you mean {near[0]!r}?" + (" It is a number of milliseconds." if near[0].endswith("_ms") else "")
+
+
+class Definition(msgspec.Struct, metaclass=_Definitions, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Base of all definitions: immutable, equal by value, unknown fields refused."""
 
 
@@ -31,6 +72,13 @@ class OnError(StrEnum):
 
     FAIL = "fail"
     CONTINUE = "continue"
+
+
+class OnFailure(StrEnum):
+    """What follows when an execution has failed."""
+
+    FAIL = "fail"
+    COMPENSATE = "compensate"
 
 
 class Isolation(StrEnum):
@@ -60,8 +108,35 @@ class Limits(Definition, frozen=True, kw_only=True):
     priority: int = 5
 
 
+class Success(Definition, frozen=True, kw_only=True):
+    """When a group of tasks has succeeded. Without any field: when none of them failed. At most one field is given.
+
+    ``at_least`` counts completed ones, ``percent`` is their share of all (0 to 100), ``when`` an expression over ``children``.
+    """
+
+    at_least: int | None = None
+    percent: float | None = None
+    when: str | None = None
+
+
+class Block(Definition, frozen=True, kw_only=True):
+    """Steps that run together inside a container: a case, a branch, the body of a map or a loop.
+
+    ``name`` is a branch's or a case's; ``when`` a case's condition, absent for the `else` of a condition, which comes last.
+    ``output`` is a template for what the block gives; without it, it gives what its last steps gave.
+    """
+
+    name: str = ""
+    when: str | None = None
+    steps: tuple[Step, ...] = ()
+    output: Any = None
+
+
 class Step(Definition, frozen=True, kw_only=True):
-    """One node of the graph. ``config`` and ``input_mapping`` may hold templates."""
+    """One node of the graph. ``config`` and ``input_mapping`` may hold templates. ``blocks`` are a container's.
+
+    ``compensate`` undoes what the step did: a step without an id, dependencies or blocks.
+    """
 
     id: str
     type: str
@@ -84,6 +159,9 @@ class Step(Definition, frozen=True, kw_only=True):
     is_idempotent: bool = True
     on_error: OnError = OnError.FAIL
     tags: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    success: Success | None = None
+    compensate: Step | None = None
 
 
 class Workflow(Definition, frozen=True, kw_only=True):
@@ -96,9 +174,28 @@ class Workflow(Definition, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     input_schema: dict[str, Any] | None = None
     output: Any = None
+    business_key: str = ""
     variables: dict[str, Any] = {}
+    success: Success | None = None
+    on_failure: OnFailure = OnFailure.FAIL
+    is_template: bool = False
     limits: Limits = Limits()
     steps: tuple[Step, ...] = ()
+
+    def every_step(self) -> Iterator[Step]:
+        """Every step, those inside of others and what undoes one behind it. A compensation has no id."""
+        left = [*reversed(self.steps)]
+        while left:
+            step = left.pop()
+            yield step
+            inside = [one for block in step.blocks for one in block.steps]
+            undoing = [] if step.compensate is None else [step.compensate]
+            left += reversed([*inside, *undoing])
+
+    @property
+    def step_count(self) -> int:
+        """How many steps the document has, those inside of others among them; compensations are not counted."""
+        return sum(1 for step in self.every_step() if step.id)
 
     def to_ascii(self) -> str:
         """The graph as text."""
@@ -124,7 +221,16 @@ def _drawing() -> Any:
     return import_module("taskengine.define.diagram")
 
 
+# Steps that hold blocks of further steps.
+CONTAINERS: Final = frozenset({"condition", "parallel", "map", "loop"})
 # Steps that the kernel performs itself: they take no slot.
-CONTROL_STEPS: Final = frozenset({"noop", "wait"})
-# What a step's config holds that is no template: a script's own text, and what is judged when the answer is there.
-UNRENDERED: Final[Mapping[str, frozenset[str]]] = {"script": frozenset({"script", "inline"}), "http": frozenset({"success_when"})}
+ITERATED: Final = ("item", "index")  # names that only steps inside of a map or a loop know
+CONTROL_STEPS: Final = CONTAINERS | {"noop", "wait", "set", "fail", "aggregate", "signal", "approval", "workflow"}
+# What a step's config holds that is no template: a script's own text, and what is judged later than the input is made.
+UNRENDERED: Final[Mapping[str, frozenset[str]]] = {
+    "script": frozenset({"script", "inline"}),
+    "http": frozenset({"success_when"}),
+    "loop": frozenset({"while", "until"}),
+    "wait": frozenset({"filter"}),
+    "approval": frozenset({"form"}),
+}

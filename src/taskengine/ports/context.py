@@ -5,11 +5,11 @@ It is the parameter named ``ctx``, or annotated ``TaskContext``; anywhere below 
 
 from __future__ import annotations
 
-import asyncio
-import threading
+from asyncio import get_running_loop
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Any, Final
 
 from taskengine.errors import NotFoundError
@@ -35,8 +35,8 @@ class TaskContext:
     def __init__(self, attempt: Attempt, params: dict[str, Any]) -> None:
         self._attempt = attempt
         self._params = params
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
+        self._loop = get_running_loop()
+        self._thread = get_ident()
 
     @property
     def execution_id(self) -> str:
@@ -92,6 +92,10 @@ class TaskContext:
             )
         return decode(output)
 
+    def heard(self) -> None:
+        """Something came from what it waits for: the ``heartbeat`` begins anew, and earlier losses of the task still count."""
+        self._tell(self._attempt.heard)
+
     def heartbeat(self) -> None:
         """Say that the work is alive; with ``heartbeat`` on the step, silence for longer than that ends the attempt."""
         self._tell(self._attempt.beat)
@@ -99,8 +103,8 @@ class TaskContext:
     def progress(self, fraction: float | None = None, message: str = "", *, data: Json = None) -> None:
         """Say how far the work is, 0 to 1, and what the next attempt needs to go on from here (``data``).
 
-        Shown live, written down at most once a second with the latest values. Also a heartbeat. ``ValueError`` for a fraction
-        outside of 0 to 1.
+        Shown live, written down at most once a second with the latest values, and with the end of the attempt. Also a heartbeat.
+        ``ValueError`` for a fraction outside of 0 to 1.
         """
         if fraction is not None and not 0 <= fraction <= 1:
             raise ValueError(f"progress is between 0 and 1, not {fraction}")
@@ -116,7 +120,7 @@ class TaskContext:
 
     def _tell(self, call: Callable[[], None]) -> None:
         """Attempts are spoken to in the loop."""
-        if threading.get_ident() == self._thread:
+        if get_ident() == self._thread:
             call()
             return
         with suppress(RuntimeError):  # the loop is gone, and nobody listens any more

@@ -66,7 +66,10 @@ class Attempt(Protocol):
         ...
 
     def upstream(self, step_id: str) -> Raw | None:
-        """The output of a step that this one depends on; ``None`` when there is no such dependency."""
+        """The output of a step that this one depends on; ``None`` when there is no such dependency.
+
+        Inside a map or a loop ``item`` and ``index`` are what the nearest of them goes through, where no dependency is so named.
+        """
         ...
 
     @property
@@ -74,12 +77,16 @@ class Attempt(Protocol):
         """The ``data`` that this task reported last, by an earlier attempt; ``None`` when there is none."""
         ...
 
+    def heard(self) -> None:
+        """Something came from the work, a line or a byte: the step's ``heartbeat`` begins anew, and no more than that."""
+        ...
+
     def beat(self) -> None:
-        """The work is alive: the step's ``heartbeat`` begins anew, and earlier losses of the task count no more."""
+        """The work says that it is alive: the step's ``heartbeat`` begins anew, and earlier losses of the task count no more."""
         ...
 
     def progress(self, fraction: float | None, *, message: str = "", data: Json = None) -> None:
-        """How far the work is, 0 to 1 (``None``: nobody knows). Written down at most once in a while, the latest one wins.
+        """How far the work is, 0 to 1 (``None``: nobody knows). The latest is written down, not too often, and with the end.
 
         A sign of life like ``beat``. ``ValueError``: not between 0 and 1; ``TypeError``: data that JSON cannot hold.
         """

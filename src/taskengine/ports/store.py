@@ -1,10 +1,11 @@
 """The store: what must survive. Five narrow ports over one database, implemented together by one adapter.
 
-The law of a commit: the events of an append, its execution's summary row, its task rows, deduplication marks, snapshot and
-inbox answers are written in one transaction or not at all. Safety rests on two conditions checked inside that transaction: the
-summary's ``seq`` is ``expected_seq`` (0: the execution does not exist yet) and its ``token`` is ``expected_token``. Ownership only
-decides who tries. Errors of every method: ``StorageError`` when the store is busy, full, closed or unreachable (then nothing was
-written); ``CommitUnknownError`` from ``commit`` alone, when it cannot say whether it took place (the caller re-reads ``heads``).
+The law of a commit: the events of an append, its execution's summary row, its task rows, deduplication marks, snapshot, inbox
+answers and messages are written in one transaction or not at all. Safety rests on two conditions checked inside that transaction:
+the summary's ``seq`` is ``expected_seq`` (0: the execution does not exist yet) and its ``token`` is ``expected_token``. Ownership
+only decides who tries. Errors of every method: ``StorageError`` when the store is busy, full, closed or unreachable (then nothing
+was written); ``CommitUnknownError`` from ``commit`` alone, when it cannot say whether it took place (the caller re-reads
+``heads``).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ __all__ = [
     "Logs",
     "Mark",
     "Message",
+    "Outgoing",
     "Ownership",
     "Store",
     "Stored",
@@ -104,6 +106,14 @@ class InboxAnswer(_Row, frozen=True):
     answer: bytes
 
 
+class Outgoing(_Row, frozen=True):
+    """A message that an append leaves in the inbox, as ``Inbox.send`` would. Its execution need not exist."""
+
+    execution_id: str
+    body: bytes
+    created_at: Instant
+
+
 class Append(_Row, frozen=True):
     """What one execution adds in one commit. Events are encoded; the first gets number ``expected_seq + 1``."""
 
@@ -115,6 +125,7 @@ class Append(_Row, frozen=True):
     marks: Sequence[Mark] = ()
     answers: Sequence[InboxAnswer] = ()
     snapshot: bytes | None = None  # of the state at summary.seq
+    messages: Sequence[Outgoing] = ()  # for other executions
 
 
 class Verdict(Enum):
@@ -150,7 +161,8 @@ class Journal(Protocol):
         """Write all appends that hold their conditions in ONE transaction; verdicts in the order given.
 
         An append that conflicts or repeats a mark is left out whole and does not hinder the others. Durable before it returns.
-        Two appends of one batch never name the same execution.
+        Two appends of one batch never name the same execution. Messages are numbered in the order of the batch and, within an
+        append, in its order; they are there when the batch is, so that none of it can answer them.
         """
         ...
 

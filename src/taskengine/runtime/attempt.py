@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from taskengine.kernel.state import Execution
 from taskengine.model.command import AttemptEnd, Failed, Succeeded
 from taskengine.model.plain import written
 from taskengine.model.secret import resolve
-from taskengine.model.value import ABSENT, Json, Raw, decode
-from taskengine.model.workflow import Step
+from taskengine.model.value import ABSENT, Json, Raw, decode, raw
+from taskengine.model.workflow import ITERATED, Step
 from taskengine.ports.executor import Stop
 from taskengine.ports.store import LogLine
 from taskengine.runtime.environment import Environment
-from taskengine.runtime.liveness import Signs
 from taskengine.runtime.logs import LogBook
-from taskengine.runtime.redaction import Redactor
 from taskengine.runtime.resident import Resident
 from taskengine.runtime.settings import NodeSettings
+
+if TYPE_CHECKING:
+    from taskengine.runtime.liveness import Signs
+    from taskengine.runtime.redaction import Redactor
 
 __all__ = ["Hearer", "RunningAttempt"]
 
@@ -85,7 +87,7 @@ class RunningAttempt:
         self._signs: Signs | None = None
         live = resident.state.live.get(task)
         given = live.input if live is not None else ABSENT
-        step = resident.state.plan.steps[task]
+        step = resident.state.steps[task]
         self.input: Raw = given or step.constant_input or _EMPTY
         if step.step.heartbeat_ms is not None:
             self._listen()
@@ -103,23 +105,30 @@ class RunningAttempt:
     @property
     def step(self) -> Step:
         """The step being performed."""
-        return self._state.plan.steps[self.task].step
+        return self._state.steps[self.task].step
 
     @property
     def path(self) -> str:
         """The task's path in the execution."""
-        return self._state.plan.steps[self.task].path
+        return self._state.path_of(self.task)
 
     def upstream(self, step_id: str) -> Raw | None:
-        """The output of a dependency, by its id, or by its name where that is no id."""
-        plan = self._state.plan
-        dependencies = plan.steps[self.task].dependencies
-        number = plan.by_id.get(step_id)
+        """The output of a dependency, by its id, or by its name where that is no id; else ``item`` or ``index`` of an iteration."""
+        scope = self._state.scopes[self.task]
+        block = scope.block
+        dependencies = self._state.steps[self.task].dependencies
+        number = block.by_id.get(step_id)
         if number is None:
-            number = next((one for one in dependencies if step_id and plan.steps[one].step.name == step_id), None)
+            number = next((one for one in dependencies if step_id and block.steps[one].step.name == step_id), None)
         if number is None or number not in dependencies:
+            return self._iterated(step_id)
+        return self._state.outputs.get(scope.base + number, Raw(b"null"))
+
+    def _iterated(self, name: str) -> Raw | None:
+        around = self._state.scopes[self.task].iteration if name in ITERATED else None
+        if around is None:
             return None
-        return self._state.outputs.get(number, Raw(b"null"))
+        return raw(around.index) if name == "index" else around.item or None
 
     # Secrets
 
@@ -132,6 +141,8 @@ class RunningAttempt:
     def redact(self, text: str) -> None:
         """One more text to take out."""
         if self._redactor is None:
+            from taskengine.runtime.redaction import Redactor  # noqa: PLC0415 -- most attempts hold no secret
+
             self._redactor = Redactor()
         self._redactor.add(text)
 
@@ -144,12 +155,16 @@ class RunningAttempt:
         progress = decode(live.progress) if live is not None and live.progress else None
         return progress.get("data") if isinstance(progress, dict) else None
 
+    def heard(self) -> None:
+        """It is not silent. Headway is something else: a task that kills its process may say a lot before it does."""
+        if self._signs is not None and not self.is_ended:
+            self._signs.heard()
+
     def beat(self) -> None:
-        """It is alive; written down only when that forgives losses."""
+        """It says that it is alive; written down only when that forgives losses."""
         if self.is_ended:
             return
-        if self._signs is not None:
-            self._signs.heard()
+        self.heard()
         live = self._state.live.get(self.task)
         if live is not None and live.losses:
             self._hearer.progressed(self, ABSENT)
@@ -165,8 +180,15 @@ class RunningAttempt:
         if not self.is_ended:
             self._listen().progress(self._redactor.document(document) if self._redactor is not None else document)
 
+    def tell_rest(self) -> None:
+        """What it has said of its progress and is not written down yet."""
+        if self._signs is not None and not self.is_ended:
+            self._signs.write_last()
+
     def _listen(self) -> Signs:
         if self._signs is None:
+            from taskengine.runtime.liveness import Signs  # noqa: PLC0415 -- most attempts only end
+
             self._signs = Signs(
                 heartbeat_ms=self.step.heartbeat_ms,
                 interval_ms=self._hearer.settings.progress_interval_ms,
@@ -220,7 +242,10 @@ class RunningAttempt:
                 what = "succeeded" if isinstance(end, Succeeded) else f"failed: {end.error.type} {end.error.message}".rstrip()
                 self.log(f"came too late and was dropped: attempt {self.number} {what}", level="warning")
             return
-        self.forget()
+        if self._signs is not None:
+            self._signs.write_last()  # a turn of its own, in the same commit
+            self._signs.close()
+        self.is_ended = True
         self._hearer.ended(self, end if self._redactor is None else self._redactor.end(end))
 
     def free(self) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from taskengine.define.validator import InputSchema
 from taskengine.errors import DefinitionError, NotFoundError
-from taskengine.kernel.plan import Plan, compile_plan
+from taskengine.kernel.compile import compile_plan
+from taskengine.kernel.plan import Plan
 from taskengine.model.duration import MAX_DURATION_MS
 from taskengine.model.workflow import Workflow
 from taskengine.ports.executor import Executor
 from taskengine.ports.secrets import Secrets
 from taskengine.ports.store import Catalog, StoredWorkflow
+
+if TYPE_CHECKING:
+    from taskengine.define.validator import InputSchema
 
 __all__ = ["KnownWorkflow", "PlanCatalog"]
 
@@ -68,8 +71,7 @@ class PlanCatalog:
             workflow = _read(stored.name, stored.document)
             workflow = msgspec.structs.replace(workflow, version=stored.version)
             stored = msgspec.structs.replace(stored, source=self._sources.get(stored.name, stored.source))
-            accepts = InputSchema(workflow.input_schema) if workflow.input_schema else None
-            found = KnownWorkflow(stored, compile_plan(workflow), accepts)
+            found = KnownWorkflow(stored, compile_plan(workflow), _accepts(workflow))
             self._known[key] = found
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
@@ -84,7 +86,7 @@ class PlanCatalog:
 
     def must_be_performable(self, known: KnownWorkflow) -> None:
         """``NotFoundError`` naming the first step that this node cannot perform."""
-        for planned in known.plan.steps[1:]:
+        for planned in known.plan.every_step():
             step = planned.step
             if planned.is_control:
                 continue
@@ -104,6 +106,14 @@ class PlanCatalog:
             raise NotFoundError("secret_not_found", f'step "{step_id}" uses the secret {name}, which is not here', hint=hint)
 
 
+def _accepts(workflow: Workflow) -> InputSchema | None:
+    if not workflow.input_schema:
+        return None
+    from taskengine.define.validator import InputSchema  # noqa: PLC0415 -- many have none
+
+    return InputSchema(workflow.input_schema)
+
+
 def _read(name: str, document: bytes) -> Workflow:
     try:
         return msgspec.json.decode(document, type=Workflow)
@@ -117,7 +127,7 @@ def _must_be_in_bounds(workflow: Workflow) -> None:
     _bound("limits.priority", limits.priority, low=0, high=_LARGEST_PRIORITY)
     _bound("limits.max_concurrency", limits.max_concurrency, low=1, high=_LARGEST_COUNT)
     _bound("limits.timeout_ms", limits.timeout_ms, low=1, high=MAX_DURATION_MS)
-    for step in workflow.steps:
+    for step in workflow.every_step():
         _bound(f"{step.id}.priority", step.priority, low=0, high=_LARGEST_PRIORITY)
         _bound(f"{step.id}.retry.max_attempts", step.retry.max_attempts, low=1, high=_LARGEST_COUNT)
         _bound(f"{step.id}.timeout_ms", step.timeout_ms, low=1, high=MAX_DURATION_MS)

@@ -65,6 +65,7 @@ class GroupCommit:
         self._writer: asyncio.Task[None] | None = None
         self._closed: list[Pending] = []  # the batch on its way
         self._is_closing = False
+        self.is_broken = False  # nothing is written any more, whatever is added
         self.trouble: StorageError | None = None  # why the last commit failed, while it is being retried
         self.commits = 0
 
@@ -102,7 +103,7 @@ class GroupCommit:
         error = None if writer.cancelled() else writer.exception()
         if error is not None:
             _log.critical("commit.broken", exc_info=error)
-            self._is_closing = True
+            self._is_closing = self.is_broken = True
             self.trouble = StorageError(
                 "writer_broken", f"the engine can write no more: {error!r}", hint="stop this process and start it again"
             )
@@ -128,10 +129,10 @@ class GroupCommit:
             found = await self._commit([append for append in built if append is not None])
             if found is None:
                 return
-            self._closed = []
             self.commits += 1
             verdicts = iter(found)
             self._settled(batch, [Verdict.CONFLICT if append is None else next(verdicts) for append in built])
+            self._closed = []  # only now: should that break, whoever waits for the rest of the batch is told
 
     async def _commit(self, appends: list[Append]) -> Sequence[Fate] | None:
         """Commit until it is known how every append ended; ``None`` when closing gives up."""

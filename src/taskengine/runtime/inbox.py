@@ -8,10 +8,20 @@ from typing import Final
 
 import msgspec
 
-from taskengine.errors import CommandRefusedError, ConflictError, LimitError, NotFoundError, StorageError, TaskEngineError
-from taskengine.model.command import Command
-from taskengine.model.value import encode
+from taskengine.errors import (
+    CommandRefusedError,
+    ConflictError,
+    LimitError,
+    NotFoundError,
+    StorageError,
+    TaskEngineError,
+)
+from taskengine.model.command import ChildEnded, Command
+from taskengine.model.effect import StartChild
+from taskengine.model.status import Status
+from taskengine.model.value import TaskError, encode
 from taskengine.ports.store import InboxAnswer, Message, Verdict
+from taskengine.runtime.letters import Letter, read_letter
 from taskengine.runtime.node import Node
 from taskengine.runtime.operations import Operations
 from taskengine.runtime.residency import Elsewhere, Residency
@@ -21,14 +31,6 @@ __all__ = ["InboxService"]
 _log: Final = logging.getLogger("taskengine.inbox")
 _PAGE: Final = 200
 _ASK_EVERY_S: Final = 0.02
-
-
-class _Letter(msgspec.Struct, frozen=True, omit_defaults=True):
-    command: Command
-    mark: str = ""  # of the deduplication, the same whichever way the command goes
-
-
-_decode_letter: Final = msgspec.json.Decoder(_Letter).decode
 
 
 class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,7 +63,7 @@ class InboxService:
         ``ConflictError("owner_silent")`` when no answer came in time: the command stays in the inbox and may still be applied.
         """
         node = self._node
-        message_id = await node.store.send(execution_id, encode(_Letter(command, mark)), now=node.environment.now())
+        message_id = await node.store.send(execution_id, encode(Letter(command, mark)), now=node.environment.now())
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._timeout_ms / 1000
         while loop.time() < give_up_at:
@@ -92,7 +94,7 @@ class InboxService:
         if message.message_id in self._busy or not (execution_id in node.residents or node.may_bring_in(execution_id)):
             return
         try:
-            letter = _decode_letter(message.body)
+            letter = read_letter(message.body)
         except msgspec.DecodeError as error:
             await self._refuse(message, StorageError("unreadable_command", f"the command cannot be read: {error}"))
             return
@@ -101,7 +103,10 @@ class InboxService:
             if await node.store.answer(message.message_id) is not None:
                 return  # another node was faster, when nobody owned the execution
             answer = InboxAnswer(message.message_id, _APPLIED)
-            verdict = await operations.answer_message(execution_id, letter.command, mark=letter.mark, answer=answer)
+            if isinstance(letter.command, StartChild):
+                verdict = await self._begin(operations, execution_id, start=letter.command, answer=answer)
+            else:
+                verdict = await operations.answer_message(execution_id, letter.command, mark=letter.mark, answer=answer)
             if verdict is Verdict.DUPLICATE:
                 await node.store.reply([answer])
             elif verdict is Verdict.CONFLICT:
@@ -116,6 +121,23 @@ class InboxService:
                 await self._refuse(message, error)
         finally:
             self._busy.discard(message.message_id)
+
+    async def _begin(self, operations: Operations, execution_id: str, *, start: StartChild, answer: InboxAnswer) -> Verdict:
+        """Begin a child. One that cannot begin has failed: whoever waits for it is told so."""
+        try:
+            return await operations.begin_child(execution_id, start, answer=answer)
+        except TaskEngineError as error:
+            if isinstance(error, StorageError) or error.name in _NOT_HERE or start.parent.is_detached:
+                raise
+            parent, node = start.parent, self._node
+            told = TaskError(type="ChildNotStarted", message=f"{error.name}: {error.message}", is_final=True)
+            ended = ChildEnded(
+                at=start.at, task=parent.task, attempt=parent.attempt, child=execution_id, status=Status.FAILED, error=told
+            )
+            letter = Letter(ended, f"command:{parent.execution_id}:{execution_id}:unborn")
+            await node.store.send(parent.execution_id, encode(letter), now=node.environment.now())
+            node.on_messages()
+            raise
 
     async def _refuse(self, message: Message, error: TaskEngineError) -> None:
         answer = _Answer(error=type(error).__name__, name=error.name, message=error.message, hint=error.hint)

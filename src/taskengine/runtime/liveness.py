@@ -29,6 +29,7 @@ class Signs:
         "_silent",
         "_timer",
         "_watch",
+        "_written",
         "_written_at",
     )
 
@@ -42,6 +43,7 @@ class Signs:
         self._report = report
         self._heard_at = self._loop.time()
         self._written_at: float | None = None
+        self._written: Raw = ABSENT
         self._pending: Raw = ABSENT
         self._timer: asyncio.TimerHandle | None = None  # for progress that waits
         self._watch: asyncio.TimerHandle | None = None  # for silence
@@ -63,6 +65,13 @@ class Signs:
             else:
                 self._timer = self._loop.call_later(wait, self._write)
 
+    def write_last(self) -> None:
+        """Nothing newer comes, or nobody will be there to hear it: what waits is written now, unless it is known already."""
+        if self._pending and self._pending != self._written:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._write()
+
     def close(self) -> None:
         """Nothing more is of interest."""
         for timer in (self._timer, self._watch):
@@ -76,6 +85,7 @@ class Signs:
         self._timer = None
         self._written_at = self._loop.time()
         if progress:
+            self._written = progress
             self._report(progress)
 
     def _look(self) -> None:

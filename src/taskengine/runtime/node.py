@@ -14,7 +14,9 @@ from typing import Any, Final
 
 from taskengine.errors import StorageError
 from taskengine.kernel.advance import Turn, advance
+from taskengine.kernel.plan import StepPlan
 from taskengine.kernel.snapshot import dump
+from taskengine.kernel.state import Execution
 from taskengine.model import command as cmd
 from taskengine.model import event as ev
 from taskengine.model.codec import encode_event
@@ -24,25 +26,27 @@ from taskengine.model.status import Phase, Status
 from taskengine.model.value import Raw, TaskError
 from taskengine.ports.executor import Executor
 from taskengine.ports.secrets import Secrets
-from taskengine.ports.store import Append, Mark, Store, Summary, TaskRow, Verdict
+from taskengine.ports.store import Append, Mark, Store, Summary, Verdict
 from taskengine.runtime.admission import Admission
 from taskengine.runtime.attempt import RunningAttempt
 from taskengine.runtime.commit import OVERTAKEN, Fate, GroupCommit
 from taskengine.runtime.environment import Environment
+from taskengine.runtime.letters import kin_of, outgoing
 from taskengine.runtime.logs import LogBook
 from taskengine.runtime.resident import Pending, Resident, Result
+from taskengine.runtime.rows import task_row
 from taskengine.runtime.settings import NodeSettings
 from taskengine.runtime.timers import WakeTimers
 
 __all__ = ["Node"]
 
 _log: Final = logging.getLogger("taskengine.node")
-_ENDS: Final[dict[type, Status]] = {
-    ev.TaskCompleted: Status.COMPLETED,
-    ev.TaskFailed: Status.FAILED,
-    ev.TaskQuarantined: Status.FAILED,
-    ev.TaskCancelled: Status.CANCELLED,
-    ev.TaskSkipped: Status.SKIPPED,
+_ENDS: Final[dict[type, str]] = {
+    ev.TaskCompleted: Status.COMPLETED.value,
+    ev.TaskFailed: Status.FAILED.value,
+    ev.TaskQuarantined: Status.FAILED.value,
+    ev.TaskCancelled: Status.CANCELLED.value,
+    ev.TaskSkipped: Status.SKIPPED.value,
 }
 
 
@@ -66,6 +70,7 @@ class Node:
         self.settings = settings
         self.residents: dict[str, Resident] = {}
         self.waiters: dict[str, list[asyncio.Future[Result]]] = {}  # who waits for an execution's end
+        self.kin: set[str] = set()  # children and parents of what runs here: they are run here too
         self.attempts: set[RunningAttempt] = set()  # whose work has not stopped yet
         self.admission = Admission(settings.concurrency if settings.can_run else 0, self._grant)
         self.timers = WakeTimers(environment, self._tick, longest_sleep_ms=settings.longest_sleep_ms)
@@ -77,6 +82,7 @@ class Node:
         self.on_parked: Callable[[Resident], None] = lambda _: None
         self.on_finished: Callable[[Resident], None] = lambda _: None
         self.on_lost: Callable[[str], None] = lambda _: None  # a state was dropped; the store may still say that it is ours
+        self.on_messages: Callable[[], None] = lambda: None  # a commit left messages, which may be for executions of this node
         self.on_events: Callable[[Resident, Sequence[ev.Event]], None] | None = None
         self.has_news = True  # others may have left something for us that was not looked at yet
         self.is_closed = False  # reports are dropped from here on: the attempts were given back
@@ -84,7 +90,7 @@ class Node:
 
     def may_bring_in(self, execution_id: str) -> bool:
         """Whether this node goes on with an unowned execution by itself: with any, or only with those somebody here waits for."""
-        return self.settings.recovers or execution_id in self.waiters
+        return self.settings.recovers or execution_id in self.waiters or execution_id in self.kin
 
     # Turns
 
@@ -107,6 +113,8 @@ class Node:
             if waiter is not None:
                 pending.waiters.append(waiter)
             self.admission.want(resident)
+            if turn.is_cut:
+                asyncio.get_running_loop().call_soon(self._tick, resident.execution_id)
         elif waiter is not None and not waiter.done():
             waiter.set_result(Verdict.COMMITTED)
         self.admission.serve()
@@ -164,31 +172,15 @@ class Node:
                 continue
             status = _ENDS.get(kind)
             if status is not None:
-                pending.tasks.append(self._task_row(resident, event, status=status, seq=seq))
+                pending.tasks.append(task_row(resident, event, status=status, seq=seq))
         if turn.effects:
             pending.effects.extend(turn.effects)
+            if state.is_related:
+                pending.messages += outgoing(turn.effects, state.at)
+                self.kin |= kin_of(turn.effects)
         if self.on_events is not None:
             self.on_events(resident, events)
         return pending
-
-    @staticmethod
-    def _task_row(resident: Resident, event: ev.Event, *, status: Status, seq: int) -> TaskRow:
-        number: int = getattr(event, "task")  # noqa: B009 -- every event in _ENDS has one; the union cannot say so
-        step = resident.state.plan.steps[number]
-        began_at = resident.began.get(number)
-        if number not in resident.state.live:
-            resident.began.pop(number, None)
-        return TaskRow(
-            resident.execution_id,
-            number,
-            step.path,
-            status.value,
-            getattr(event, "outcome", None) or ("quarantined" if isinstance(event, ev.TaskQuarantined) else ""),
-            getattr(event, "attempt", 0),
-            began_at,
-            event.at,
-            seq,
-        )
 
     def _grant(self, resident: Resident, *, slots: int = 0, suspect_slots: int = 0) -> tuple[int, int]:
         command = cmd.Admit(at=self.environment.now(), slots=slots, suspect_slots=suspect_slots)
@@ -236,6 +228,7 @@ class Node:
         if resident.is_dropped:
             return None
         state = resident.state
+        assert pending.events or not pending.messages
         pending.expected_token = resident.token
         wake_at = None
         owner = self.node_id
@@ -268,7 +261,7 @@ class Node:
                 resident.created_at,
                 state.at,
                 state.finished_at,
-                state.plan.size,
+                state.size,
                 counts[Phase.COMPLETED],
                 counts[Phase.FAILED],
             ),
@@ -279,28 +272,25 @@ class Node:
             pending.marks,
             pending.answers,
             self._snapshot(resident, is_parking=not owner),
+            pending.messages,
         )
 
     def _snapshot(self, resident: Resident, *, is_parking: bool) -> bytes | None:
         state = resident.state
         since = state.seq - resident.snapshot_seq
-        bound = self.settings.park_snapshot_after if is_parking else self._snapshot_bound(resident)
-        if since < bound or state.is_finished:
+        least = self.settings.park_snapshot_after if is_parking else self.settings.snapshot_every
+        if since < least or state.is_finished or (not is_parking and since < _size(state)):
             return None
         resident.snapshot_seq = state.seq
         return dump(state)
-
-    def _snapshot_bound(self, resident: Resident) -> int:
-        """Geometric: at least as many events as the snapshot is long, so that it costs O(1) an event."""
-        state = resident.state
-        size = len(state.live) + len(state.outputs) + (len(state.phase) >> 4)
-        return max(self.settings.snapshot_every, size)
 
     def _settled(self, batch: Sequence[Pending], fates: Sequence[Fate]) -> None:
         for pending, fate in zip(batch, fates, strict=True):
             resident = pending.resident
             resident.unsettled -= 1
             verdict = Verdict.COMMITTED if fate is OVERTAKEN else fate
+            if pending.messages and verdict is Verdict.COMMITTED:
+                self.on_messages()
             if fate is Verdict.COMMITTED and not resident.is_dropped:
                 if pending.effects:
                     self._perform(resident, pending.effects)
@@ -308,9 +298,7 @@ class Node:
                 if not resident.is_dropped:
                     self.drop(resident, verdict)
                     self.on_lost(resident.execution_id)
-                for effect in pending.effects:
-                    if isinstance(effect, Launch):
-                        self.admission.release(is_suspect=effect.is_suspect)
+                self._release(pending.effects)
             for waiter in pending.waiters:
                 if not waiter.done():
                     waiter.set_result(verdict)
@@ -323,6 +311,7 @@ class Node:
             return
         if resident.state.is_finished:
             self.residents.pop(resident.execution_id, None)
+            self.kin.discard(resident.execution_id)
             resident.is_dropped = True
             waiters = self.waiters.pop(resident.execution_id, None)
             if waiters:
@@ -337,9 +326,11 @@ class Node:
             self.append_nothing(resident)  # this commit stopped what ran: now it may be parked
 
     def must_be_open(self) -> None:
-        """``StorageError("engine_stopped")`` once nothing more is taken."""
+        """``StorageError``: ``engine_stopped`` once nothing more is taken, ``writer_broken`` when nothing more can be written."""
         if self.is_closed:
             raise _stopped("nothing was written")
+        if self.commit.is_broken and self.commit.trouble is not None:
+            raise self.commit.trouble
 
     def dismiss(self) -> None:
         """Everything is written that will be: whoever still waits for it is told so."""
@@ -368,21 +359,37 @@ class Node:
     # Effects
 
     def _perform(self, resident: Resident, effects: Sequence[Effect]) -> None:
+        """What the world owes it now. What goes wrong here is this execution's trouble, not the writer's: it is read again."""
+        for index, effect in enumerate(effects):
+            try:
+                self._perform_one(resident, effect)
+            except Exception:  # noqa: BLE001 -- an executor, or whatever stops work: the others go on
+                _log.exception("effect.failed", extra={"execution_id": resident.execution_id})
+                self._lose(resident)
+                self._release(effects[index + 1 :])
+                return
+
+    def _perform_one(self, resident: Resident, effect: Effect) -> None:
+        match effect:
+            case Launch():
+                self._launch(resident, effect)
+            case Halt():
+                attempt = resident.running.get(effect.task)
+                if attempt is not None and attempt.number == effect.attempt:
+                    if effect.is_final:
+                        attempt.forget()
+                        del resident.running[effect.task]
+                    attempt.stop()
+            case WakeAt():
+                self.arm(resident)
+            case _:
+                pass
+
+    def _release(self, effects: Sequence[Effect]) -> None:
+        """The slots of attempts that will not be launched."""
         for effect in effects:
-            match effect:
-                case Launch():
-                    self._launch(resident, effect)
-                case Halt():
-                    attempt = resident.running.get(effect.task)
-                    if attempt is not None and attempt.number == effect.attempt:
-                        if effect.is_final:
-                            attempt.forget()
-                            del resident.running[effect.task]
-                        attempt.stop()
-                case WakeAt():
-                    self.arm(resident)
-                case _:
-                    pass
+            if isinstance(effect, Launch):
+                self.admission.release(is_suspect=effect.is_suspect)
 
     def _launch(self, resident: Resident, effect: Launch) -> None:
         number, state = effect.task, resident.state
@@ -395,7 +402,15 @@ class Node:
         attempt = RunningAttempt(resident, task=number, number=effect.attempt, is_suspect=effect.is_suspect, hearer=self)
         resident.running[number] = attempt
         self.attempts.add(attempt)
-        step = state.plan.steps[number]
+        try:
+            self._begin(attempt, state.steps[number])
+        except BaseException:
+            attempt.free()  # nothing was begun
+            raise
+        if live is not None and live.is_cancelling:
+            attempt.stop()
+
+    def _begin(self, attempt: RunningAttempt, step: StepPlan) -> None:
         if step.input_reads.secrets and not self._unseal(attempt, step.input_reads.secrets):
             return
         kind = step.step.type
@@ -403,8 +418,6 @@ class Node:
         if executor is None:
             executor = self._performing[kind] = self.executors[kind]
         executor.begin(attempt)
-        if live is not None and live.is_cancelling:
-            attempt.stop()
 
     def _unseal(self, attempt: RunningAttempt, names: Sequence[str]) -> bool:
         """Put the secrets into its input; without one of them the attempt fails."""
@@ -458,6 +471,11 @@ class Node:
         self.admission.release(is_suspect=attempt.is_suspect)
         if attempt.is_ended:
             self.admission.serve()
+
+
+def _size(state: Execution) -> int:
+    """How many events a snapshot is long. One is written when there were as many, so that it costs O(1) an event."""
+    return len(state.live) + len(state.outputs) + (len(state.phase) >> 4)
 
 
 def _stopped(what: str) -> StorageError:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from taskengine.errors import CommandRefusedError, ConflictError, LimitError, NotFoundError, OverloadedError, StorageError
 from taskengine.kernel.state import Execution
 from taskengine.model import command as cmd
+from taskengine.model.codec import decode_event
+from taskengine.model.effect import Post, StartChild
+from taskengine.model.event import TakenOver
 from taskengine.model.ids import EXECUTION
 from taskengine.model.value import Instant, Raw
 from taskengine.ports.store import InboxAnswer, Mark, Verdict
@@ -18,10 +21,13 @@ from taskengine.runtime.node import Node
 from taskengine.runtime.residency import Elsewhere, Residency
 from taskengine.runtime.resident import Resident, Result
 
-__all__ = ["Operations", "Started"]
+__all__ = ["Operations", "Origin", "Started", "TakeIn"]
 
 _TRIES: Final = 8
 _LARGEST_PRIORITY: Final = 9
+_CHILD_APPEARS_S: Final = 30.0
+_LOOK_AGAIN_S: Final = 0.02
+_LATEST: Final = 100  # events in which a control is looked for
 
 
 class Started:
@@ -34,6 +40,14 @@ class Started:
         self.durable = durable
 
 
+class Origin(NamedTuple):
+    """What a fork comes from: an execution, a step of it, and what is taken over."""
+
+    execution_id: str
+    path: str
+    tasks: tuple[TakenOver, ...]
+
+
 class Forward(Protocol):
     """Sends a command to the node that owns the execution; returns when it is durable, raises what it was refused with."""
 
@@ -42,11 +56,20 @@ class Forward(Protocol):
         ...
 
 
+class TakeIn(Protocol):
+    """Finds the workflow of a child and judges its input: the version, the input with its defaults, the variables."""
+
+    def __call__(self, start: StartChild) -> Awaitable[tuple[KnownWorkflow, Raw, Mapping[str, Raw]]]:
+        """Take it in."""
+        ...
+
+
 class Operations:
     """Commands of people and programs, for executions here; ``forward`` takes those for executions elsewhere."""
 
-    def __init__(self, node: Node, residency: Residency, *, forward: Forward) -> None:
+    def __init__(self, node: Node, residency: Residency, *, forward: Forward, take_in: TakeIn) -> None:
         self._node = node
+        self._take_in = take_in
         self._residency = residency
         self._forward = forward
         self.seizing = asyncio.Lock()  # a node that leaves waits for it: what it seized later would be nobody's
@@ -62,8 +85,9 @@ class Operations:
         business_key: str = "",
         by: str = "",
         mark: str = "",
+        origin: Origin | None = None,
     ) -> Started:
-        """Start an execution in this turn of the loop; nothing is promised before ``durable``.
+        """Start an execution in this turn of the loop; nothing is promised before ``durable``. ``origin``: what it is a fork of.
 
         Raises ``CommandRefusedError`` for a priority that is none, ``OverloadedError`` when too much is waiting already,
         ``StorageError`` while the store refuses to write.
@@ -74,9 +98,30 @@ class Operations:
             raise CommandRefusedError("bad_priority", f"a priority is 0 to {_LARGEST_PRIORITY}, not {priority}")
         now = node.environment.now()
         execution_id = node.environment.new_id(EXECUTION)
-        state = Execution(execution_id, known.plan)
+        resident = self._new(execution_id, known, now=now)
+        durable: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        start = cmd.Start(
+            at=now,
+            workflow_id=known.stored.workflow_id,
+            workflow_version=known.stored.version,
+            seed=node.environment.seed(),
+            input=given,
+            variables=dict(variables),
+            priority=priority,
+            business_key=business_key,
+            by=by,
+        )
+        node.turn(
+            resident,
+            start if origin is None else _fork(start, origin),
+            waiter=durable,
+            marks=(Mark(f"start:{mark}", execution_id.encode(), now),) if mark else (),
+        )
+        return Started(execution_id, durable)
+
+    def _new(self, execution_id: str, known: KnownWorkflow, *, now: Instant) -> Resident:
         resident = Resident(
-            state,
+            Execution(execution_id, known.plan),
             workflow_id=known.stored.workflow_id,
             source=known.stored.source,
             token=0,
@@ -84,25 +129,40 @@ class Operations:
             created_at=now,
         )
         resident.snapshot_seq = 0
-        node.residents[execution_id] = resident
-        durable: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._node.residents[execution_id] = resident
+        return resident
+
+    async def begin_child(self, execution_id: str, start: StartChild, *, answer: InboxAnswer) -> Verdict:
+        """Start an execution that another one wants, in the commit that answers the message. DUPLICATE: it is there already.
+
+        Raises ``NotFoundError`` for a workflow or a function that is not here, ``ValidationError`` for an input that does not fit,
+        ``OverloadedError`` when too much is waiting already.
+        """
+        node = self._node
+        if execution_id in node.residents or await node.store.heads((execution_id,)):
+            return Verdict.DUPLICATE
+        known, given, variables = await self._take_in(start)
+        self._must_accept()
+        now = max(node.environment.now(), start.at)
+        resident = self._new(execution_id, known, now=now)
+        done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         node.turn(
             resident,
             cmd.Start(
                 at=now,
                 workflow_id=known.stored.workflow_id,
                 workflow_version=known.stored.version,
-                seed=node.environment.seed(),
+                seed=start.seed,
                 input=given,
                 variables=dict(variables),
-                priority=priority,
-                business_key=business_key,
-                by=by,
+                by=start.parent.execution_id,
+                parent=start.parent,
             ),
-            waiter=durable,
-            marks=(Mark(f"start:{mark}", execution_id.encode(), now),) if mark else (),
         )
-        return Started(execution_id, durable)
+        pending = node.append_nothing(resident)
+        pending.answers.append(answer)
+        pending.waiters.append(done)
+        return await asyncio.shield(done)
 
     async def started(self, started: Started, *, mark: str = "") -> str:
         """Wait until a start is durable; the id of the execution, which is an earlier one's when the mark was there."""
@@ -122,15 +182,17 @@ class Operations:
         """
         full_mark = f"command:{execution_id}:{mark}" if mark else ""
         async with self._alone_with(full_mark) as begun:
-            await self._command(execution_id, make, mark=full_mark, begun=begun)
+            posts = await self._command(execution_id, make, mark=full_mark, begun=begun)
+        await self._acknowledged(posts or ())
 
     async def _command(
         self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str, begun: list[asyncio.Future[Verdict]]
-    ) -> None:
+    ) -> list[Post] | None:
+        """What it made the execution tell others; ``None`` when it was applied before, or elsewhere."""
         node = self._node
         for _ in range(_TRIES):
             if mark and await node.store.answer_of(mark) is not None:
-                return
+                return None
             now = node.environment.now()
             try:
                 resident = await self._residency.resident(execution_id)
@@ -138,21 +200,61 @@ class Operations:
                 if await self._seize(elsewhere.owner, keep=execution_id):
                     continue
                 await self._forward(execution_id, make(now), mark=mark)
-                return
+                return None
             if resident is None:
                 raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
             node.must_be_open()
             done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
             try:
-                node.turn(resident, make(now), waiter=done, marks=(Mark(mark, b"", now),) if mark else ())
+                turn = node.turn(resident, make(now), waiter=done, marks=(Mark(mark, b"", now),) if mark else ())
             except (CommandRefusedError, LimitError):
                 if await self._is_current(resident):
                     raise
                 continue
             begun.append(done)
             if await asyncio.shield(done) is Verdict.COMMITTED:
-                return
+                return [effect for effect in turn.effects if type(effect) is Post]
         raise ConflictError("execution_contended", f"others kept changing {execution_id}", hint="try again")
+
+    async def _acknowledged(self, posts: Iterable[Post]) -> None:
+        """A control reaches every execution below: it is true when all of them have written it down, and all below them.
+
+        What was posted is done here at once, under the mark of the letter, which then finds that it has been done.
+        """
+        for post in posts:
+            if isinstance(post.letter, cmd.Pause | cmd.Resume | cmd.Cancel | cmd.Terminate):
+                await self._acknowledged(await self._also(post.execution_id, post.letter, mark=post.mark))
+
+    async def _also(self, execution_id: str, command: cmd.Command, *, mark: str) -> Iterable[Post]:
+        """Nothing here waits for others while it holds the mark: the letters of all of them are read in one line."""
+        give_up_at = asyncio.get_running_loop().time() + _CHILD_APPEARS_S
+        while True:
+            try:
+                async with self._alone_with(mark) as begun:
+                    posts = await self._command(execution_id, lambda _: command, mark=mark, begun=begun)
+            except CommandRefusedError:
+                return ()  # it has ended, or stands like that already
+            except NotFoundError:  # the message that starts it comes first
+                if asyncio.get_running_loop().time() > give_up_at:
+                    raise
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            else:
+                return await self._told_before(execution_id, command) if posts is None else posts
+
+    async def _told_before(self, execution_id: str, command: cmd.Command) -> list[Post]:
+        """What an execution told its own children when the letter was faster."""
+        stored = await self._node.store.load((execution_id,))
+        if not stored or not command.by:  # type: ignore[union-attr]
+            return []
+        events = await self._node.store.events(execution_id, after=max(0, stored[0].summary.seq - _LATEST), limit=_LATEST)
+        state = await self._residency.read(stored[0])
+        for event in reversed(events):
+            if getattr(decode_event(event.body), "by", "") == command.by:  # type: ignore[union-attr]
+                kind = type(command).__name__
+                return [
+                    Post(child, command, f"command:{child}:{execution_id}:{event.seq}:{kind}") for child in state.children.values()
+                ]
+        return []
 
     async def _is_current(self, resident: Resident) -> bool:
         """Whether what was asked of a resident may be refused: another node may have changed what is only kept in memory here."""
@@ -305,3 +407,8 @@ class Operations:
                 raise OverloadedError(
                     "overloaded", f"{actual} {what}, {bound} allowed", hint="wait for some to end, then start again", limit=bound
                 )
+
+
+def _fork(start: cmd.Start, origin: Origin) -> cmd.Fork:
+    said = {name: getattr(start, name) for name in start.__struct_fields__}
+    return cmd.Fork(**said, origin=origin.execution_id, path=origin.path, tasks=origin.tasks)

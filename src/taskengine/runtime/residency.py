@@ -222,18 +222,31 @@ class Residency:
         )
         resident.snapshot_seq = stored.snapshot_seq
         node.residents[summary.execution_id] = resident
-        lost = tuple((owed.task, owed.attempt) for owed in outstanding(state) if isinstance(owed, Launch | Halt))
-        if lost:
-            node.turn(resident, cmd.Lost(at=node.environment.now(), attempts=tuple(sorted(lost)), is_counted=True))
-        else:
-            if state.unjudged:  # what was judged before is no fact: it is judged again
-                node.turn(resident, cmd.Tick(at=node.environment.now()))
-            node.admission.want(resident)
-            node.admission.serve()
+        self._note_kin(state)
+        self._take_up(resident)
         if resident.pending is None:
             self._park(resident)
         node.arm(resident)
         return resident
+
+    def _take_up(self, resident: Resident) -> None:
+        """What ran is lost with the node that ran it; all else goes on where it stood."""
+        node, state = self._node, resident.state
+        lost = tuple((owed.task, owed.attempt) for owed in outstanding(state) if isinstance(owed, Launch | Halt))
+        if lost:
+            node.turn(resident, cmd.Lost(at=node.environment.now(), attempts=tuple(sorted(lost)), is_counted=True))
+            return
+        if state.unjudged or state.spreading or state.closing:  # what was judged before is no fact: it is judged again
+            node.turn(resident, cmd.Tick(at=node.environment.now()))
+        node.admission.want(resident)
+        node.admission.serve()
+
+    def _note_kin(self, state: Execution) -> None:
+        """Children and a parent that waits are run where the execution is."""
+        if state.is_related and not state.is_finished:
+            self._node.kin.update(state.children.values())
+            if state.parent is not None and not state.parent.is_detached:
+                self._node.kin.add(state.parent.execution_id)
 
     async def read(self, stored: Stored) -> Execution:
         """The state of an execution for reading only, whoever owns it."""

@@ -12,7 +12,7 @@ from taskengine.kernel.state import Execution
 from taskengine.model.effect import Effect
 from taskengine.model.status import Outcome, Status
 from taskengine.model.value import ABSENT, Instant, Raw, TaskError, decode
-from taskengine.ports.store import InboxAnswer, Mark, TaskRow, Verdict
+from taskengine.ports.store import InboxAnswer, Mark, Outgoing, TaskRow, Verdict
 
 if TYPE_CHECKING:
     from taskengine.runtime.attempt import RunningAttempt
@@ -95,7 +95,18 @@ class Resident:
 class Pending:
     """What one execution adds in the open batch: several turns of it may ride together."""
 
-    __slots__ = ("answers", "effects", "events", "expected_seq", "expected_token", "marks", "resident", "tasks", "waiters")
+    __slots__ = (
+        "answers",
+        "effects",
+        "events",
+        "expected_seq",
+        "expected_token",
+        "marks",
+        "messages",
+        "resident",
+        "tasks",
+        "waiters",
+    )
 
     def __init__(self, resident: Resident, expected_seq: int) -> None:
         self.resident = resident
@@ -105,5 +116,6 @@ class Pending:
         self.tasks: list[TaskRow] = []
         self.marks: Sequence[Mark] = ()
         self.answers: list[InboxAnswer] = []
+        self.messages: list[Outgoing] = []  # beside events only: by these it is known what became of an unknown commit
         self.effects: list[Effect] = []
         self.waiters: list[asyncio.Future[Verdict]] = []

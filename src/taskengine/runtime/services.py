@@ -34,9 +34,11 @@ class Services:
         self._tasks: list[asyncio.Task[None]] = []
         self._next_wake_at: Instant | None = None
         self._nudge = asyncio.Event()
+        self._news = asyncio.Event()
         self._far_s = node.settings.longest_sleep_ms / 1000  # look for due executions at least this often
         self.takes_over = node.settings.can_run and node.settings.recovers
         residency.on_evicted = self._note_evicted
+        node.on_messages = self._note_messages
 
     async def start(self) -> None:
         """Join the other nodes, then begin to write, watch and wake. Recovery goes on in the background."""
@@ -58,6 +60,8 @@ class Services:
         self._tasks.clear()
         node.timers.close()
         await self._drain(node.settings.stop_grace_ms / 1000)
+        for attempt in tuple(node.attempts):
+            attempt.tell_rest()
         node.is_closed = True
         for resident in list(node.residents.values()):
             self._give_back(resident)
@@ -83,9 +87,10 @@ class Services:
             node.turn(resident, cmd.Lost(at=node.environment.now(), attempts=tuple(owed), is_counted=False))
 
     async def _drain(self, grace_s: float) -> None:
+        """Until all that runs has ended and is written; for nothing when it can be written no more."""
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + grace_s
-        while loop.time() < give_up_at:
+        while loop.time() < give_up_at and not self._node.commit.is_broken:
             running = any(resident.running for resident in self._node.residents.values())
             if not running and self._node.commit.is_idle:
                 return
@@ -109,10 +114,7 @@ class Services:
                 _log.warning("wake.failed", extra={"error": error.name})
             except Exception:  # noqa: BLE001 -- the supervisor: what parked executions wait for must go on being looked at
                 _log.exception("wake.broken")
-            with suppress(TimeoutError):
-                # Not wait_for: before Python 3.12 it may swallow the cancellation that a stop waits for.
-                async with asyncio.timeout(pause):
-                    await self._nudge.wait()
+            await _pause(pause, self._nudge)
 
     async def _wake_due(self) -> float:
         """Bring in what is due; seconds until somebody is due next."""
@@ -134,16 +136,21 @@ class Services:
     async def _wake_waited(self) -> float:
         """Bring in what nobody owns and somebody here waits for; its timers are here from then on."""
         node = self._node
-        heads = await node.store.heads(tuple(node.waiters))
+        heads = await node.store.heads((*node.waiters, *node.kin))
         await self._residency.fetch([one for one, head in heads.items() if not head.owner and one not in node.residents])
         return self._far_s
 
-    # Other processes
+    # Other processes, and messages
+
+    def _note_messages(self) -> None:
+        self._node.has_news = True  # to the store its own writes are no news
+        self._news.set()
 
     async def _watch(self) -> None:
         node = self._node
         others = 1
         while True:
+            self._news.clear()  # before the look, as in _wake
             try:
                 others = await self._look(others)
             except StorageError as error:
@@ -151,7 +158,7 @@ class Services:
             except Exception:  # noqa: BLE001 -- the supervisor: a node that stopped looking would be deaf for good
                 _log.exception("watch.broken")
             pause_ms = node.settings.together_poll_ms if others else node.settings.alone_poll_ms
-            await asyncio.sleep(pause_ms / 1000)
+            await _pause(pause_ms / 1000, self._news)
 
     async def _look(self, others: int) -> int:
         """One look: what others wrote, and whether one of them has died. How many others there are."""
@@ -180,7 +187,7 @@ class Services:
         node = self._node
         while seized := await node.store.seize(dead_node, by=node.node_id, limit=node.settings.load_batch):
             _log.info("node.taken_over", extra={"dead_node": dead_node, "executions": len(seized)})
-            node.has_news = True  # there may be messages for them
+            self._note_messages()  # there may be some for them, and nobody writes now who would say so
             self._residency.note_seized(seized)
             await self._bring_in(seized)
 
@@ -214,3 +221,11 @@ class Services:
             for waiter in node.waiters.pop(execution_id, []):
                 if not waiter.done():
                     waiter.set_result(result)
+
+
+async def _pause(seconds: float, news: asyncio.Event) -> None:
+    """Until there is news, and no longer than this."""
+    with suppress(TimeoutError):
+        # Not wait_for: before Python 3.12 it may swallow the cancellation that a stop waits for.
+        async with asyncio.timeout(seconds):
+            await news.wait()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from copy import deepcopy
@@ -24,6 +24,7 @@ import msgspec
 from taskengine.adapters.lanes import InlineLane
 from taskengine.adapters.memory import MemoryDatabase, MemoryStore
 from taskengine.adapters.sqlite import SqliteSettings, SqliteStore
+from taskengine.app.tree import label_of
 from taskengine.define.declared import Declares
 from taskengine.errors import ConflictError, LimitError, NotFoundError
 from taskengine.model.codec import decode_event
@@ -31,9 +32,10 @@ from taskengine.model.value import Json
 from taskengine.model.workflow import Workflow
 from taskengine.ports.store import Append, Store, Verdict
 from taskengine.testing.documents import is_document, read_document, workflow_of
+from taskengine.testing.family import facts_of, family, without_ids
 from taskengine.testing.history import History
 from taskengine.testing.virtual.clock import STARTS_AT
-from taskengine.testing.virtual.engine import SETTINGS, VirtualEngine
+from taskengine.testing.virtual.engine import SETTINGS, VirtualEngine, VirtualExecution
 from taskengine.testing.virtual.loop import VirtualLoop
 from taskengine.testing.virtual.steps import nearest
 
@@ -46,21 +48,27 @@ _BURIALS: Final = 3  # a task may wait for something else when it is cancelled
 _KEY: Final = "explored"
 
 Prepare: TypeAlias = Callable[[VirtualEngine], object]
+Act: TypeAlias = Callable[[VirtualEngine, VirtualExecution], Awaitable[object]]
+Choose: TypeAlias = Callable[[Sequence["CrashPoint"]], Sequence["CrashPoint"]]
+Examine: TypeAlias = Callable[[Mapping[str, History]], Any]
 
 
 class CrashPoint(msgspec.Struct, frozen=True):
-    """Before or after the commit that held these events; the first one's number is ``seq``."""
+    """Before or after the commit that held these events; the first one's number is ``seq``. ``streams``: of how many executions."""
 
     commit: int
     is_after: bool
     seq: int
     events: tuple[str, ...]
+    streams: int = 1
 
     def __str__(self) -> str:
         """In words."""
         when = "right after this was durable" if self.is_after else "right before this was durable"
         last = self.seq + len(self.events) - 1
         numbers = f"event {self.seq}" if last == self.seq else f"events {self.seq} to {last}"
+        if self.streams > 1:
+            numbers = f"{len(self.events)} events of {self.streams} executions"
         return f"{when}: {numbers} ({', '.join(self.events)})"
 
 
@@ -90,6 +98,10 @@ class CrashError(AssertionError):
         self.findings = tuple(findings)
 
 
+async def _wait(_engine: VirtualEngine, _execution: VirtualExecution) -> None:
+    """A client that only waits."""
+
+
 def explore_crashes(
     workflow: Workflow | Declares | str | Path,
     params: Mapping[str, Json] | None = None,
@@ -102,6 +114,10 @@ def explore_crashes(
     once: Collection[str] = (),
     signals: Mapping[str, Json] | None = None,
     prepare: Prepare = lambda _: None,
+    workflows: Sequence[Workflow | Declares | str | Path] = (),
+    act: Act = _wait,
+    examine: Examine = lambda _: None,
+    choose: Choose = lambda points: points,
     may_wait_for_a_person: bool = False,
     status: str = "completed",
     sqlite_in: str | Path | None = None,
@@ -112,6 +128,10 @@ def explore_crashes(
     (what the functions left behind), ``reset()`` takes that away before each run; the work of steps in ``once`` may be done once
     only. ``signals`` are sent after the start. ``prepare(engine)`` may mock steps of each engine. ``may_wait_for_a_person``: a step
     that is not idempotent may wait for one after a crash. ``sqlite_in``: a folder, to explore on SQLite files there.
+    ``workflows`` are those that steps of type workflow name; the executions that come of them are compared as well.
+    ``await act(engine, execution)``: what the client does after the start, in every life again, as one that was not told what came
+    of it. ``examine(histories)`` gives whatever else must be the same, from the histories of all executions: of the explored one
+    under its workflow's name, of one that a step started under that with the step's path. ``choose(points)``: which are tried.
     ``status``: how the undisturbed run must end, else its history is told (``HistoryError``): a crash changes little for a
     workflow that fails anyway. Raises ``CrashError`` telling the first point at which anything differs.
 
@@ -144,6 +164,10 @@ def explore_crashes(
             once=frozenset(once),
             signals=signals or {},
             prepare=prepare,
+            workflows=workflows,
+            act=act,
+            examine=examine,
+            choose=choose,
             may_wait_for_a_person=may_wait_for_a_person,
             status=status,
             stores=stores,
@@ -176,6 +200,10 @@ class _Explorer:
         once: frozenset[str],
         signals: Mapping[str, Json],
         prepare: Prepare,
+        workflows: Sequence[Workflow | Declares | str | Path],
+        act: Act,
+        examine: Examine,
+        choose: Choose,
         may_wait_for_a_person: bool,
         status: str,
         stores: Callable[[], Callable[[], Store]],
@@ -183,13 +211,14 @@ class _Explorer:
         self._workflow: Any = workflow
         if is_document(workflow):
             self._workflow, source = read_document(cast("str | Path", workflow))
-        steps = [step.id for step in workflow_of(self._workflow).steps]
+        steps = [step.id for one in (self._workflow, *workflows) for step in workflow_of(one).every_step()]
         for step in once:
             if step not in steps:
                 raise NotFoundError("unknown_step", f'the workflow has no step "{step}"', hint=nearest(step, steps))
         self._params, self._functions, self._services, self._source = params, functions, services, source
         self._reset, self._effects, self._once, self._signals = reset, effects, once, signals
         self._prepare, self._may_wait, self._status = prepare, may_wait_for_a_person, status
+        self._workflows, self._act, self._examine, self._choose = workflows, act, examine, choose
         self._stores = stores
 
     def explore(self) -> Exploration:
@@ -206,6 +235,7 @@ class _Explorer:
             raise LimitError("too_many_points", message, hint="explore a smaller input", limit=MOST_POINTS, actual=len(points))
         findings: list[Finding] = []
         repeated: Counter[str] = Counter()
+        points = [*self._choose(points)]
         for point in points:
             seen = self._run(point)
             again = {step: number for step, number in seen.performed.items() if number > plain.performed[step]}
@@ -230,7 +260,7 @@ class _Explorer:
             if seen.facts.get(name) != value:
                 yield f"{name}: {_short(seen.facts.get(name))}, undisturbed {_short(value)}"
         for step in sorted(self._once):
-            if seen.performed[step] > 1:
+            if seen.performed[step] > max(1, plain.performed[step]):  # more than once in a map
                 yield f"{step} must be done once, it was done {seen.performed[step]} times"
 
     # ── one run ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -263,26 +293,25 @@ class _Explorer:
     async def use(self, engine: VirtualEngine) -> tuple[dict[str, Any], History | None]:
         """What the test's own client does: the same in every life, as one that was not told what came of it."""
         self._prepare(engine)
+        for workflow in self._workflows:
+            await engine.deploy(workflow)
         execution = await engine.execute_workflow(self._workflow, params=self._params, source=self._source, idempotency_key=_KEY)
         for name, data in self._signals.items():
             with suppress(ConflictError):  # it has ended, and took the signal before
                 await engine.engine.signal(execution.id, name, data=data, signal_id=name)
+        await self._act(engine, execution)
         try:
             history = (await execution.result()).history
         except ConflictError as error:
             if error.name != "stands_still":
                 raise
             return {"status": f"stands still: {error.message.partition(chr(10))[2].strip()}"}, await execution.history()
-        state = history.state
-        steps = {step.id: state.status_of(step.number).value for step in state.plan.steps[1:]}
-        facts: dict[str, Any] = {
-            "status": state.status.value,
-            "outcome": state.outcome,
-            "output": history.output,
-            "error": None if state.error is None else state.error.type,
-            "steps": steps,
-        }
-        return facts, history
+        histories = await family(engine, history)
+        facts = facts_of(history)
+        if len(histories) > 1:
+            facts["executions"] = {name: facts_of(one) for name, one in histories.items()}
+        facts["examined"] = self._examine(histories)
+        return without_ids(facts, histories), history
 
     def make(self, loop: VirtualLoop, store: Store, *, number: int) -> VirtualEngine:
         """An engine of this workflow."""
@@ -343,17 +372,27 @@ class _Life:
         return seen
 
     async def _commit(self, batch: Sequence[Append]) -> list[Verdict]:
-        events = [decode_event(body) for append in batch for body in append.events]
+        events = [body for append in batch for body in append.events]
         if events:
-            plan = self.engine.engine.node.residents[batch[0].summary.execution_id].state.plan
-            names = tuple(_name(event, plan.steps[getattr(event, "task", 0)].id) for event in events)
-            point = CrashPoint(len(self.commits) + 1, False, batch[0].expected_seq + 1, names)  # noqa: FBT003 -- a field
+            names = tuple(name for append in batch for name in self._names(append))
+            streams = [append for append in batch if append.events]
+            point = CrashPoint(
+                len(self.commits) + 1, is_after=False, seq=streams[0].expected_seq + 1, events=names, streams=len(streams)
+            )
             self.commits.append(point)
             await self._pass(point)
         verdicts = await self._store.commit(batch)
         if events:
             await self._pass(msgspec.structs.replace(self.commits[-1], is_after=True))
         return verdicts
+
+    def _names(self, append: Append) -> Iterator[str]:
+        resident = self.engine.engine.node.residents.get(append.summary.execution_id)
+        for body in append.events:
+            event = decode_event(body)
+            task = getattr(event, "task", 0)
+            step = label_of(resident.state, task) if resident is not None and task else ""
+            yield type(event).__name__ + (f" of {step}" if step else "")
 
     async def _pass(self, here: CrashPoint) -> None:
         if self._dead.done() or (self._point and (here.commit, here.is_after) == (self._point.commit, self._point.is_after)):
@@ -395,10 +434,6 @@ def _sqlite_stores(folder: Path) -> Callable[[], Callable[[], Store]]:
         return lambda: SqliteStore(path, lanes=InlineLane, settings=SqliteSettings(ballast_bytes=0))
 
     return database
-
-
-def _name(event: Any, step: str) -> str:
-    return type(event).__name__ + (f" of {step}" if step else "")
 
 
 def _short(value: Any) -> str:

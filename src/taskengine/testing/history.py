@@ -19,9 +19,12 @@ import msgspec
 from taskengine.adapters.lanes import InlineLane
 from taskengine.app.engine import open_store
 from taskengine.app.find import find_execution
+from taskengine.app.tree import failed_itself, is_scope, label_of
+from taskengine.define.phrase import numbered
 from taskengine.errors import NotFoundError
 from taskengine.kernel.advance import fold
-from taskengine.kernel.plan import Plan, compile_plan
+from taskengine.kernel.compile import compile_plan
+from taskengine.kernel.plan import Plan
 from taskengine.kernel.state import Execution
 from taskengine.kernel.story import Line, story
 from taskengine.model import event as ev
@@ -37,6 +40,7 @@ __all__ = ["Count", "History", "HistoryError", "history_of", "read_history"]
 T = TypeVar("T", bound=ev.Event)
 
 _PAGE: Final = 5_000
+_SHOWN: Final = 5  # tasks of one step that a message names
 _TOLD: Final = 120  # lines of a story in a message; the first and the last ones
 _BEGINNINGS: Final = (ev.TaskScheduled, ev.TaskStarted)
 _ENDS: Final = (ev.TaskCompleted, ev.TaskFailed, ev.TaskCancelled, ev.TaskSkipped, ev.TaskQuarantined)
@@ -63,6 +67,8 @@ class Count(int):
 
 class History:
     """The events of one execution, in order, and the state they fold to.
+
+    A step inside of others is named by its path, ``each/[0]/load``, or by its id where only one task has it.
 
     >>> from taskengine import Step, Workflow
     >>> from taskengine.testing import virtual_engine
@@ -125,14 +131,15 @@ class History:
         found = self.attempts(step)
         if (times is None and not found) or (times is not None and found != times):
             self._refuse(
-                f"{step} should have run {'' if times is None else f'{times} times'}".rstrip() + f", it ran {int(found)} times"
+                f"{step} should have run {'' if times is None else numbered(times, 'time')}".rstrip()
+                + f", it ran {numbered(int(found), 'time')}"
             )
 
     def never_ran(self, *steps: str) -> None:
         """These steps were never begun."""
         for step in _some(steps):
             if self.attempts(step):
-                self._refuse(f"{step} should never have run, it ran {int(self.attempts(step))} times")
+                self._refuse(f"{step} should never have run, it ran {numbered(int(self.attempts(step)), 'time')}")
 
     def order(self, *steps: str) -> None:
         """Each of these steps had ended (the first time) before the next one began."""
@@ -165,7 +172,7 @@ class History:
     def steps(self) -> list[str]:
         """The steps that were begun, in that order, each once."""
         began = [event.task for event in self.events if isinstance(event, _BEGINNINGS)]
-        return [self.plan.steps[number].id for number in dict.fromkeys(began)]
+        return [label_of(self.state, number) for number in dict.fromkeys(began)]
 
     def attempts(self, step: str) -> Count:
         """How many attempts at a step began."""
@@ -182,7 +189,7 @@ class History:
         """The rendered parameters that a step began with; ``{}`` when it was given none."""
         number = self._number(step)
         given = [event.input for event in self.of(step, ev.TaskScheduled) if event.input]
-        return decode(given[-1] if given else self.plan.steps[number].constant_input or b"{}")
+        return decode(given[-1] if given else self.state.steps[number].constant_input or b"{}")
 
     def error(self, step: str) -> TaskError | None:
         """How the last attempt at a step failed."""
@@ -210,18 +217,29 @@ class History:
         return record(self, path)
 
     def __repr__(self) -> str:
-        return f"History({self.execution_id} of {self.workflow.name}: {self.status}, {len(self.events)} events)"
+        return f"History({self.execution_id} of {self.workflow.name}: {self.status}, {numbered(len(self.events), 'event')})"
 
     # ── how it is found ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _number(self, step: str) -> int:
+        state = self.state
         number = self.plan.by_id.get(step)
         if number is None:
-            from taskengine.testing.virtual.steps import nearest
+            number = state.find(f"/{step.strip('/')}/")
+        if number is not None:
+            return number
+        found = [one for one in range(1, len(state.steps)) if state.steps[one].id == step and not is_scope(state, one)]
+        if len(found) == 1:
+            return found[0]
+        from taskengine.testing.virtual.steps import nearest
 
-            message = f'workflow {self.workflow.name} has no step "{step}"'
-            raise NotFoundError("unknown_step", message, hint=nearest(step, self.plan.by_id))
-        return number
+        if found:
+            paths = ", ".join(label_of(state, one) for one in found[:_SHOWN])
+            message = f'{len(found)} tasks of {self.execution_id} are of the step "{step}"'
+            raise NotFoundError("unknown_step", message, hint=f"name one of them by its path: {paths}")
+        message = f'workflow {self.workflow.name} has no step "{step}", or none was opened at that path'
+        known = {label_of(state, one) for one in range(1, len(state.steps))}
+        raise NotFoundError("unknown_step", message if "/" in step else message.partition(",")[0], hint=nearest(step, known))
 
     def _first(self, step: str, kinds: tuple[type, ...]) -> int | None:
         number = self._number(step)
@@ -245,11 +263,13 @@ class History:
         raise HistoryError(f"{what}\n\nWhat happened in {self.execution_id} of {self.workflow.name}:\n{self.story()}")
 
     def _lines(self, step: str) -> list[Line]:
-        return story(self.state, self.events, self.plan.steps[self._number(step)].path)
+        return story(self.state, self.events, self.state.path_of(self._number(step)))
 
     def _told(self, steps: Sequence[str]) -> Iterator[str]:
-        wanted = [self.plan.steps[self._number(step)] for step in steps] or list(self.plan.steps)
-        lines = [(line, step.id) for step in wanted for line in story(self.state, self.events, step.path)]
+        state = self.state
+        own = [one for one in range(len(state.steps)) if not is_scope(state, one) or failed_itself(state, one)]
+        wanted = [self._number(step) for step in steps] or own
+        lines = [(line, label_of(state, one)) for one in wanted for line in story(state, self.events, state.path_of(one))]
         lines.sort(key=lambda pair: pair[0].seq)
         began_at = self.events[0].at if self.events else 0
         spans = [_span(timedelta(milliseconds=line.at - began_at)) for line, _ in lines]

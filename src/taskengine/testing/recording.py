@@ -98,15 +98,15 @@ def read_recording(path: str | Path) -> Recording:
 def final_state(state: Execution) -> dict[str, Any]:
     """Everything about a state that people could see, by names instead of numbers, in no form of the engine's own."""
     tasks: dict[str, dict[str, Any]] = {}
-    for step in state.plan.steps[1:]:
-        live = state.live.get(step.number)
-        told: dict[str, Any] = {"status": state.status_of(step.number).value}
+    for number in range(1, len(state.steps)):
+        live = state.live.get(number)
+        told: dict[str, Any] = {"status": state.status_of(number).value}
         if live is not None:
             told |= {"attempt": live.attempt, "error": None if live.error is None else msgspec.to_builtins(live.error)}
             told |= {"outcome": live.outcome, "waits_for": live.signal}
-        if step.number in state.outputs:
-            told["output"] = decode(state.outputs[step.number])
-        tasks[step.path] = told
+        if number in state.outputs:
+            told["output"] = decode(state.outputs[number])
+        tasks[state.path_of(number)] = told
     return {
         "status": state.status.value,
         "outcome": state.outcome,
@@ -119,7 +119,7 @@ def final_state(state: Execution) -> dict[str, Any]:
         "priority": state.priority,
         "business_key": state.business_key,
         "variables": {name: decode(value) for name, value in state.variables.items()},
-        "paused": sorted(state.paused) + ["/"] * state.is_paused,
+        "paused": sorted(map(state.path_of, state.paused)) + ["/"] * state.is_paused,
         "signals": {name: [decode(data) for data in queue] for name, queue in state.signals.items()},
         "tasks": tasks,
     }

@@ -19,14 +19,14 @@ from taskengine.define.declared import Declares
 from taskengine.errors import CommandRefusedError, TaskEngineError
 from taskengine.kernel import invariant
 from taskengine.kernel.advance import advance, fold
+from taskengine.kernel.compile import compile_plan
 from taskengine.kernel.decide import decide
-from taskengine.kernel.plan import compile_plan
 from taskengine.kernel.state import Execution
 from taskengine.kernel.story import why
 from taskengine.model import command as cmd
 from taskengine.model import event as ev
 from taskengine.model.codec import encode_event
-from taskengine.model.status import Phase
+from taskengine.model.status import Phase, Status
 from taskengine.model.workflow import Workflow
 from taskengine.testing.documents import workflow_of
 from taskengine.testing.history import History
@@ -164,10 +164,10 @@ def _is_mapped(state: Execution, event: ev.Event) -> bool:
     """Whether an output mapping came between the result of a running attempt and this event."""
     is_made = isinstance(event, ev.TaskCompleted) or (isinstance(event, ev.TaskFailed) and event.error.type == "ExpressionError")
     number, attempt = _place(event)
-    if not is_made or state.plan.steps[number].output is None:
+    if not is_made or state.steps[number].output is None:
         return False
     live = state.live.get(number)
-    return live is not None and live.is_launched and live.attempt == attempt
+    return live is not None and (live.is_launched or bool(live.child)) and live.attempt == attempt
 
 
 def _place(event: ev.Event) -> tuple[int, int]:
@@ -180,38 +180,70 @@ def _causes(state: Execution, following: Sequence[ev.Event]) -> Iterator[cmd.Com
     first, at = following[0], following[0].at
     match first:
         case ev.ExecutionStarted():
-            yield cmd.Start(
-                at=at,
-                workflow_id=first.workflow_id,
-                workflow_version=first.workflow_version,
-                seed=first.seed,
-                input=first.input,
-                variables=first.variables,
-                priority=first.priority,
-                business_key=first.business_key,
-                by=first.by,
-            )
+            yield _beginning(first, following[1:])
         case ev.SignalReceived():
             yield cmd.Signal(at=at, name=first.name, data=first.data, by=first.by)
+        case ev.VariablesSet(task=0):
+            yield cmd.SetVariables(at=at, values=first.values, by=first.by)
         case ev.SubtreePaused():
             yield cmd.Pause(at=at, path=first.path, by=first.by, reason=first.reason)
         case ev.SubtreeResumed():
             yield cmd.Resume(at=at, path=first.path, by=first.by, reason=first.reason)
         case ev.SubtreeCancelled():
-            yield cmd.Cancel(at=at, path=first.path, by=first.by, reason=first.reason)
+            yield cmd.Cancel(at=at, path=first.path, by=first.by, reason=first.reason, compensates=first.compensates)
         case ev.ExecutionTerminated():
             yield cmd.Terminate(at=at, by=first.by, reason=first.reason)
         case ev.ExecutionRetried():
+            yield from _skip(state, following)
             yield cmd.Retry(at=at, path=first.path, by=first.by, reason=first.reason)
         case _:
+            yield from _skip(state, following)
+            yield from _causes_from_others(state, first)
             yield from _causes_at_a_task(state, following)
             yield cmd.Tick(at=at)
+
+
+def _beginning(started: ev.ExecutionStarted, following: Sequence[ev.Event]) -> cmd.Start:
+    """A start, or a fork when that is what comes second."""
+    said = {name: getattr(started, name) for name in started.__struct_fields__}
+    if following and isinstance(following[0], ev.ExecutionForked):
+        forked = following[0]
+        return cmd.Fork(**said, origin=forked.origin, path=forked.path, tasks=forked.tasks)
+    return cmd.Start(**said)
+
+
+def _skip(state: Execution, following: Sequence[ev.Event]) -> Iterator[cmd.Skip]:
+    """A person goes on without a task, perhaps after opening it again."""
+    for event in following[:2]:
+        if isinstance(event, ev.TaskSkipped) and event.reason is ev.SkipReason.PERSON:
+            yield cmd.Skip(at=event.at, path=state.path_of(event.task), by=event.by, reason=event.note)
+
+
+def _causes_from_others(state: Execution, first: ev.Event) -> Iterator[cmd.Command]:
+    """A person's decision, or the end of an execution that the task has started."""
+    at, (number, attempt) = first.at, _place(first)
+    task = state.live.get(number)
+    child = task.child if task is not None else ""
+    ended = cmd.ChildEnded(at=at, task=number, attempt=attempt, child=child, status=Status.CANCELLED)
+    match first:
+        case ev.ApprovalDecided(is_approved=is_approved, by=by, comment=comment, data=data):
+            path = state.path_of(number)
+            yield cmd.Decide(at=at, path=path, is_approved=is_approved, by=by, comment=comment, data=data)
+        case ev.TaskCompleted(output=output) if child:
+            yield msgspec.structs.replace(ended, status=Status.COMPLETED, output=output)
+        case ev.TaskFailed(error=error) | ev.TaskRetryScheduled(error=error) if child and error is not None:
+            told = msgspec.structs.replace(error, message=error.message.removeprefix(f"{child}: "))
+            yield msgspec.structs.replace(ended, status=Status.FAILED, error=told)
+        case ev.TaskCancelled() if child:
+            yield ended
+        case _:
+            pass
 
 
 def _causes_at_a_task(state: Execution, following: Sequence[ev.Event]) -> Iterator[cmd.Command]:
     first, at = following[0], following[0].at
     number, attempt = _place(first)
-    path = state.plan.steps[number].path
+    path = state.path_of(number)
     match first:
         case ev.TaskScheduled():
             yield cmd.Admit(at=at, slots=not first.is_suspect, suspect_slots=first.is_suspect)
@@ -224,11 +256,11 @@ def _causes_at_a_task(state: Execution, following: Sequence[ev.Event]) -> Iterat
         case ev.TaskCompleted():
             yield cmd.Report(at=at, task=number, attempt=attempt, end=cmd.Succeeded(first.output))
         case ev.TaskAttemptLost():
-            lost = takewhile(lambda one: isinstance(one, ev.TaskAttemptLost | ev.TaskQuarantined) and one.at == at, following)
-            attempts = tuple((one.task, one.attempt) for one in lost if isinstance(one, ev.TaskAttemptLost))
-            yield cmd.Lost(at=at, attempts=attempts, is_counted=first.is_counted)
+            yield _lost_together(state, following, is_counted=first.is_counted)
         case ev.TaskCancelled() | ev.TimerCancelled():
             by = next((one.by for one in following if isinstance(one, ev.TaskCancelled)), "")
+            yield _lost_together(state, following, is_counted=True)
+            yield _lost_together(state, following, is_counted=False)
             yield cmd.Report(at=at, task=number, attempt=attempt, end=cmd.Abandoned())
             yield cmd.Terminate(at=at, path=path, by=by)
         case ev.TaskTimedOut(kind=ev.TimeoutKind.HEARTBEAT):
@@ -239,6 +271,21 @@ def _causes_at_a_task(state: Execution, following: Sequence[ev.Event]) -> Iterat
             pass
 
 
+def _lost_together(state: Execution, following: Sequence[ev.Event], *, is_counted: bool) -> cmd.Lost:
+    """The attempts that a process took with it: those that had been asked to stop were over with that."""
+
+    def is_one(event: ev.Event) -> bool:
+        if isinstance(event, ev.TaskCancelled):
+            task = state.live.get(event.task)
+            return task is not None and task.is_cancelling and event.outcome is None
+        return isinstance(event, ev.TaskQuarantined) or (isinstance(event, ev.TaskAttemptLost) and event.is_counted == is_counted)
+
+    at = following[0].at
+    lost = takewhile(lambda event: event.at == at and is_one(event), following)
+    attempts = tuple(_place(event) for event in lost if not isinstance(event, ev.TaskQuarantined))
+    return cmd.Lost(at=at, attempts=attempts, is_counted=is_counted)
+
+
 def _differs(recording: Recording, seq: int, *, what: str) -> ReplayError:
     event = recording.events[seq - 1]
     place = f"{recording.path}:{seq + 1}"  # the first line is no event
@@ -247,7 +294,8 @@ def _differs(recording: Recording, seq: int, *, what: str) -> ReplayError:
 
 def _rest(state: Execution) -> str:
     """Where the open steps stand."""
-    begun = [step.path for step in state.plan.steps[1:] if Phase.PENDING < state.phase[step.number] <= Phase.RETRYING]
+    numbers = [number for number in range(1, len(state.steps)) if Phase.PENDING < state.phase[number] < Phase.COMPLETED]
+    begun = [state.path_of(number) for number in numbers]
     return "; ".join(f"{path} {why(state, path)}" for path in begun[:_NAMED]) or "no step is open"
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from taskengine.errors import StorageError
+from taskengine.errors import NotFoundError, StorageError
 from taskengine.model.ids import task_id
 from taskengine.model.secret import shown
 from taskengine.model.value import Json
@@ -44,9 +44,20 @@ class Places:
         self._steps = tuple(steps)
         self._by_path = {path: number for number, (_, path) in enumerate(self._steps)}
 
+    def __len__(self) -> int:
+        return len(self._steps)
+
     def step(self, number: int) -> tuple[str, str]:
         """Its id and path; empty for a number that the version does not have."""
         return self._steps[number] if 0 <= number < len(self._steps) else ("", "")
+
+    def number_of(self, path: str) -> int:
+        """The task at a path. Raises ``NotFoundError``."""
+        if path not in self._by_path:
+            raise NotFoundError(
+                "unknown_path", f"there is no task {path} in this execution", hint="paths look like / or /load/ or /each/[3]/load/"
+            )
+        return self._by_path[path]
 
     def number(self, path: str) -> int:
         """The task at a path; 0 for the execution's and for one that the version does not have."""
@@ -87,6 +98,14 @@ def _shown(execution_id: str, name: str, *, value: Json) -> Json:
     """Instants as text, and tasks by their ids: the numbers mean nothing outside."""
     if name.endswith("_at") and isinstance(value, int):
         return iso_instant(value)
+    if name == "first" and isinstance(value, int):
+        return task_id(execution_id, value)
     if name == "tasks" and isinstance(value, list):
-        return [task_id(execution_id, one) if isinstance(one, int) else one for one in value]
+        return [_task(execution_id, one) for one in value]
     return value
+
+
+def _task(execution_id: str, one: Json) -> Json:
+    if isinstance(one, dict) and isinstance(number := one.get("task"), int):
+        return {**one, "task": task_id(execution_id, number)}
+    return task_id(execution_id, one) if isinstance(one, int) else one

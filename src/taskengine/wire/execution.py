@@ -17,6 +17,8 @@ from taskengine.wire.instant import iso_instant
 
 __all__ = [
     "Progress",
+    "WireComparison",
+    "WireDifference",
     "WireExecution",
     "WireExplanation",
     "WireLine",
@@ -39,7 +41,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WireExecution(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution. ``version`` grows with each event, ``status`` is the engine's word and ``state`` the one for people."""
+    """One execution. ``version`` grows with each event, ``status`` is the engine's word and ``state`` the one for people.
+
+    ``duration`` is the time from start to end on the clock: pauses, waits and times without a process are in it.
+    """
 
     id: str
     workflow_id: str
@@ -62,6 +67,8 @@ class WireExecution(msgspec.Struct, frozen=True, kw_only=True):
     output: Any = UNSET  # JSON
     error_code: str | UnsetType | None = UNSET
     error_message: str | UnsetType | None = UNSET
+    forked_from: str | UnsetType = UNSET  # the execution that it is a fork of
+    forked_at: str | UnsetType = UNSET  # ... and the step that it began from
 
 
 class WireTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +112,7 @@ class WireLogLine(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str
     task_id: str
     step_id: str
+    path: str
     attempt: int
     level: str
     source: str
@@ -121,6 +129,28 @@ class WireTaskDetail(msgspec.Struct, frozen=True, kw_only=True):
     story: list[WireLine]
 
 
+class WireDifference(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing of two executions. ``where`` is the first place inside of it at which they part; there stand ``a`` and ``b``."""
+
+    path: str
+    what: str
+    where: str
+    a: Any  # JSON
+    b: Any  # JSON
+    is_in_a: bool  # else there is nothing at that place
+    is_in_b: bool
+    is_same: bool
+
+
+class WireComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Two executions, by their ids, and what is different. ``is_same`` does not ask how long anything took."""
+
+    a: str
+    b: str
+    is_same: bool
+    differences: list[WireDifference]
+
+
 class WireReason(msgspec.Struct, frozen=True, kw_only=True):
     """Why one task is not further. ``kind`` is a word of a closed set, ``text`` says it to people."""
 
@@ -128,7 +158,8 @@ class WireReason(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     step_id: str
     status: str
-    kind: str  # function_not_found, cancelling, paused, dependencies, suspect, slot, running, retry, stuck, signal, timer
+    # function_not_found, cancelling, paused, dependencies, suspect, slot, running, retry, stuck, approval, children, signal, timer
+    kind: str
     text: str
     until: str | None  # when time alone moves it
     waits_for: list[str]  # steps that have not ended

@@ -1,13 +1,13 @@
 """From what a step was given to what its function takes: parameters by name, each of the type that it is annotated with.
 
 A parameter gets the step's parameter of its name, else the output of the dependency of its name, else the service of its name; the
-context goes to ``ctx``. Dataclasses, msgspec structs, enums, dates and pydantic models are made from plain data and checked on
-the way; a parameter annotated with a plain type gets what there is.
+context goes to ``ctx``. Inside a map or a loop ``item`` and ``index`` are what the nearest one goes through. Dataclasses, msgspec
+structs, enums, dates and pydantic models are made from plain data and checked on the way; a parameter annotated with a plain type
+gets what there is.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import decimal
 import enum
@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from taskengine.model.value import decode
+from taskengine.model.workflow import ITERATED
 from taskengine.ports.context import TaskContext
 from taskengine.ports.executor import Attempt
 
@@ -38,11 +39,11 @@ def bind(function: Function, attempt: Attempt, *, services: Mapping[str, Any]) -
     if not converters and names.issubset(params):
         return params
     arguments = dict(params)
-    for step_id in attempt.step.depends_on:
-        if step_id in names and step_id not in params:
-            output = attempt.upstream(step_id)
+    for name in (*attempt.step.depends_on, *ITERATED):
+        if name in names and name not in params:
+            output = attempt.upstream(name)
             if output is not None:
-                arguments[step_id] = decode(output)
+                arguments[name] = decode(output)
     _convert(arguments, converters)
     for name, service in services.items():
         if name in names and name not in arguments:
@@ -86,14 +87,13 @@ def _is_made(part: Any) -> bool:
     kind: type[object] = part
     if kind.__name__ == "UUID":  # of a module that makes ids, which nothing here may
         return True
-    return issubclass(kind, _MADE) or dataclasses.is_dataclass(kind) or typing.is_typeddict(kind)
+    return issubclass(kind, _MADE) or hasattr(kind, "__dataclass_fields__") or typing.is_typeddict(kind)
 
 
 def _by_msgspec(annotation: Any) -> Convert:
-    def convert(value: Any) -> Any:
-        return msgspec.convert(value, annotation)
+    from taskengine.adapters.function.making import Making
 
-    return convert
+    return Making(annotation)
 
 
 def _by_pydantic(annotation: Any) -> Convert:

@@ -9,10 +9,11 @@ import msgspec
 from taskengine.model.value import NONE, Raw, TaskError
 from taskengine.model.workflow import Step
 
-__all__ = ["BEAT", "CALL", "END", "LOG", "PROGRESS", "REDACT", "Address", "Call", "Said", "Shown", "Told"]
+__all__ = ["BEAT", "CALL", "END", "HEARD", "LOG", "PROGRESS", "REDACT", "Address", "Call", "Said", "Shown", "Told"]
 
 CALL: Final = b"c"  # engine → worker: perform this
 BEAT: Final = b"b"  # worker → engine, here and below: alive
+HEARD: Final = b"h"  # not silent
 PROGRESS: Final = b"p"
 LOG: Final = b"l"
 REDACT: Final = b"r"

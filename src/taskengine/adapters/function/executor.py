@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from taskengine.adapters.function.binding import bind, encode_result, plain
 from taskengine.adapters.function.records import frames_of
 from taskengine.adapters.function.registry import Function, FunctionRegistry
-from taskengine.adapters.function.threads import Threads
 from taskengine.errors import NotFoundError
 from taskengine.model.command import Abandoned, AttemptEnd, Failed, Succeeded
 from taskengine.model.plain import NotPlainError, written
@@ -25,6 +24,7 @@ from taskengine.ports.executor import Attempt
 
 if TYPE_CHECKING:
     from taskengine.adapters.function.process import ProcessFunctions
+    from taskengine.adapters.function.threads import Threads
 
 __all__ = ["FunctionExecutor", "describe"]
 
@@ -50,7 +50,7 @@ class FunctionExecutor:
         self._apart = apart  # what performs those with `run_in: process`
         self._max_payload = max_payload
         self._max_nesting = max_nesting
-        self._threads = Threads("taskengine-function")
+        self._threads: Threads | None = None
 
     def missing(self, step: Step, source: str) -> str:
         """Which function cannot be found, and why."""
@@ -89,7 +89,8 @@ class FunctionExecutor:
 
     def close(self) -> None:
         """Let the threads go."""
-        self._threads.close()
+        if self._threads is not None:
+            self._threads.close()
 
     async def _await(self, call: Callable[..., Any], arguments: dict[str, Any], *, attempt: Attempt) -> None:
         end: AttemptEnd
@@ -125,7 +126,14 @@ class FunctionExecutor:
                 return  # the loop is gone: the attempt is lost with the process
 
         attempt.on_stop(lambda: attempt.end(_ABANDONED))
-        self._threads.run(work)
+        self._made_threads().run(work)
+
+    def _made_threads(self) -> Threads:
+        if self._threads is None:
+            from taskengine.adapters.function.threads import Threads
+
+            self._threads = Threads("taskengine-function")
+        return self._threads
 
     def judge(self, value: Any) -> AttemptEnd:
         """What a returned value means: a result, or a failure when it cannot be one."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -22,14 +21,16 @@ from taskengine.adapters.function.call import Address, Call, Said, Shown, Told
 from taskengine.adapters.function.registry import Function
 from taskengine.adapters.process.children import Child, Children, Ending, Refused
 from taskengine.adapters.process.frames import Frames, Order, frame
+from taskengine.adapters.process.heard import LEVELS
+from taskengine.adapters.secrets import without_secrets
 from taskengine.model.command import Abandoned, Failed, Succeeded
 from taskengine.model.value import Raw, TaskError, raw
+from taskengine.model.workflow import ITERATED
 from taskengine.ports.executor import Attempt
 
 __all__ = ["ProcessFunctions", "address_of", "fault_of"]
 
 _ABANDONED: Final = Abandoned()
-_SIGKILL: Final = 9
 _MOST_IDLE: Final = 4
 _IDLE_S: Final = 30.0
 _MOST_CALLS: Final = 100  # of one process: what leaks in it stays bounded
@@ -96,7 +97,9 @@ class ProcessFunctions:
             number=attempt.number,
             task=attempt.task,
             input=attempt.input,
-            upstream={one: output for one in attempt.step.depends_on if (output := attempt.upstream(one)) is not None},
+            upstream={
+                one: output for one in (*attempt.step.depends_on, *ITERATED) if (output := attempt.upstream(one)) is not None
+            },
             last_progress=raw(attempt.last_progress),
             search=[one for one in sys.path if one] + [str(Path.cwd())] * ("" in sys.path),
             log_level=logging.getLogger().level,
@@ -150,7 +153,7 @@ class _Worker(asyncio.Protocol):
         """Start the process."""
         ours, theirs = socket.socketpair()
         package = str(Path(__file__).parents[3])
-        order = Order(argv=(sys.executable, "-c", _PROGRAM, package), env=dict(os.environ), cwd=str(Path.cwd()))
+        order = Order(argv=(sys.executable, "-c", _PROGRAM, package), env=without_secrets(os.environ), cwd=str(Path.cwd()))
         self._child = children.begin(order, on_output=self._hear, on_end=self._ended, channel=theirs)
         self._connecting = self._loop.create_task(self._connect(ours))
 
@@ -172,7 +175,8 @@ class _Worker(asyncio.Protocol):
             self._child.stop()
 
     def retire(self) -> None:
-        """Nothing more for it; it ends by itself."""
+        """Nothing more for it, from now on: it ends by itself."""
+        self._on_gone(self)
         if self._timer is not None:
             self._timer.cancel()
         if self._child is not None:
@@ -195,7 +199,8 @@ class _Worker(asyncio.Protocol):
             self.retire()  # somebody else wrote to its socket: nothing it says can be trusted
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The process closed it; how it ended comes from its keeper."""
+        """The process closed it and hears nothing more; how it ended comes from its keeper."""
+        self._on_gone(self)
         if self._child is not None:
             self._child.kill()
 
@@ -207,6 +212,8 @@ class _Worker(asyncio.Protocol):
     def _tell(self, attempt: Attempt, kind: bytes, *, content: bytes) -> None:
         if kind == wire.BEAT:
             attempt.beat()
+        elif kind == wire.HEARD:
+            attempt.heard()
         elif kind == wire.PROGRESS:
             shown = msgspec.json.decode(content, type=Shown)
             attempt.progress(shown.fraction, message=shown.message, data=shown.data)
@@ -236,9 +243,10 @@ class _Worker(asyncio.Protocol):
         """What did not go through Python's own streams: C code, processes that the function started."""
         attempt = self._attempt
         if attempt is not None:
-            attempt.beat()
+            attempt.heard()
+            name = "stderr" if is_error else "stdout"
             for line in data.decode("utf-8", "replace").splitlines():
-                attempt.log(line, source="stderr" if is_error else "stdout")
+                attempt.log(line, level=LEVELS[name], source=name)
 
     def _ended(self, ending: Ending | Refused, result: bytes) -> None:
         if self._timer is not None:
@@ -258,18 +266,10 @@ def _died(ending: Ending | Refused) -> TaskError:
     if ending.is_keeper_gone:
         why = "it was killed together with its keeper"
     elif ending.signal:
-        doubt = " (out of memory?)" if ending.signal == _SIGKILL else ""
-        why = f"killed by {_name_of(ending.signal)}{doubt}"
+        why = f"killed by {ending.killer}"
     else:
         why = f"exit code {ending.code}"
     return TaskError(type="ProcessDied", message=f"the process ended before the function did: {why}")
-
-
-def _name_of(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _key(function: Function, source: str) -> Key:

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -15,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from taskengine.adapters.function.binding import Convert, converters_of
-from taskengine.define.signature import annotations_of
 from taskengine.errors import NotFoundError
 
 __all__ = ["Function", "FunctionRegistry"]
@@ -43,6 +40,8 @@ class Function:
             one.name for one in signature.parameters.values() if one.kind not in {one.VAR_POSITIONAL, one.VAR_KEYWORD}
         )
         if getattr(call, "__annotations__", None):
+            from taskengine.define.signature import annotations_of
+
             known = annotations_of(call)
             self.converters = converters_of({name: known[name] for name in self.parameters if name in known})
         annotated = [
@@ -69,6 +68,8 @@ class FunctionRegistry:
         found = self._registered.get(name) or self._found.get((source, name))
         if found is None:
             if ":" not in name:
+                import difflib
+
                 close = difflib.get_close_matches(name, self._registered, n=1)
                 hint = f'did you mean "{close[0]}"?' if close else "register it, or write module:function"
                 raise NotFoundError("function_not_found", f'no function "{name}" is registered', hint=hint)
@@ -110,10 +111,12 @@ def _beside(module_name: str, directory: Path) -> Any:
     unique = f"taskengine_document.{abs(hash(str(path.resolve()))):x}.{module_name}"
     if unique in sys.modules:
         return sys.modules[unique]
-    spec = importlib.util.spec_from_file_location(unique, path)
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(unique, path)
     if spec is None or spec.loader is None:
         return None
-    module = importlib.util.module_from_spec(spec)
+    module = module_from_spec(spec)
     sys.modules[unique] = module
     try:
         spec.loader.exec_module(module)

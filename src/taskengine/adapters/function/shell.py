@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from taskengine.adapters.process.children import Child, Children, Ending, Refused
 from taskengine.adapters.process.frames import Limits, Order
-from taskengine.adapters.process.heard import Stream
+from taskengine.adapters.process.heard import LEVELS, Stream
 from taskengine.model.duration import parse_duration_ms
 from taskengine.model.script import DEFAULTS
 from taskengine.ports.context import current_task
@@ -112,9 +112,9 @@ class _Command:
         stream, name = (self._stderr, "stderr") if is_error else (self._stdout, "stdout")
         lines = stream.take(data)
         if self._task is not None:
-            self._task.heartbeat()
+            self._task.heard()
             for line in lines:
-                self._task.note(line, level="info", source=name)
+                self._task.note(line, level=LEVELS[name], source=name)
 
     def _end(self, ending: Ending | Refused, result: bytes) -> None:
         if not self._over.done():

@@ -27,6 +27,7 @@ from taskengine.adapters.function.executor import FunctionExecutor, describe
 from taskengine.adapters.function.records import attach, frames_of
 from taskengine.adapters.function.registry import Function, FunctionRegistry
 from taskengine.adapters.process.frames import Frames, frame
+from taskengine.adapters.process.heard import LEVELS
 from taskengine.adapters.process.tree import children_of
 from taskengine.model.command import AttemptEnd, Failed, Succeeded
 from taskengine.model.value import Json, Raw, TaskError, decode
@@ -154,6 +155,10 @@ class RemoteAttempt:
         """The output of a dependency."""
         return self._upstream.get(step_id)
 
+    def heard(self) -> None:
+        """Not silent."""
+        self._worker.send(wire.HEARD)
+
     def beat(self) -> None:
         """Alive."""
         self._worker.send(wire.BEAT)
@@ -199,7 +204,7 @@ class _Lines(io.TextIOBase):
         attempt = self._worker.attempt
         if attempt is not None:
             for line in lines:
-                attempt.log(line, source=self._source)
+                attempt.log(line, level=LEVELS[self._source], source=self._source)
         return len(text)
 
     def finish(self) -> None:

@@ -74,9 +74,9 @@ class HttpExecutor:
             where = _where(request)
             judge = partial(refusal, request, condition=attempt.step.config.get("success_when"), where=where, now_ms=self._now())
             if request.pagination is not None:
-                pages = await all_pages(self._outbound, request, judge=judge, beat=attempt.beat, max_bytes=self._max_payload)
+                pages = await all_pages(self._outbound, request, judge=judge, beat=attempt.heard, max_bytes=self._max_payload)
                 return Failed(pages) if isinstance(pages, TaskError) else self._succeeded(pages)
-            output = read_answer(await self._outbound.call(request.call, on_bytes=attempt.beat))
+            output = read_answer(await self._outbound.call(request.call, on_bytes=attempt.heard))
             error = judge(output)
             return self._succeeded(output) if error is None else Failed(error)
         except TaskEngineError as error:

@@ -14,7 +14,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from taskengine.define.finding import Problems, Spot
-from taskengine.define.http import KEYS, check_http
+from taskengine.define.http import check_http
+from taskengine.define.keys import HTTP
 from taskengine.define.place import findings_of
 from taskengine.define.spans import read_duration
 from taskengine.errors import DefinitionError
@@ -124,7 +125,7 @@ def _checked(config: dict[str, Any]) -> _Config:
     problems = Problems()
     at = Spot(problems, ("config",))
     for name in config:
-        if name not in KEYS:
+        if name not in HTTP:
             at.below(name).report("unknown_key", key=f'"{name}"', where="config of an http step", advice="")
     check_http(config, at, is_rendered=True)
     if problems.found:

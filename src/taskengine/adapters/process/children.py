@@ -62,6 +62,15 @@ class Ending(msgspec.Struct, frozen=True):
     peak: int = 0
     is_keeper_gone: bool = False
 
+    @property
+    def killer(self) -> str:
+        """The signal that ended it by its name, and what that is often a sign of."""
+        try:
+            name = signal.Signals(self.signal).name
+        except ValueError:
+            name = f"signal {self.signal}"
+        return f"{name} (out of memory?)" if name == "SIGKILL" else name
+
 
 class Child(asyncio.Protocol):
     """One child. The callbacks are called in the event loop: output as it comes, then exactly once how it ended."""

@@ -7,8 +7,9 @@ from typing import Final
 
 from taskengine.ports.executor import Attempt
 
-__all__ = ["TAIL", "Heard", "Stream"]
+__all__ = ["LEVELS", "TAIL", "Heard", "Stream"]
 
+LEVELS: Final = {"stdout": "info", "stderr": "warning"}  # of what a stream says, in the log
 TAIL: Final = 64 * 1024
 _LINE: Final = 8 * 1024
 _LAST_LINES: Final = 8
@@ -57,18 +58,18 @@ class Heard:
         self.stderr = Stream()
 
     def take(self, data: bytes, is_error: bool) -> None:  # noqa: FBT001 -- called by position for each piece
-        """Something came: that is also a sign of life."""
+        """Something came, so it is not silent."""
         name, stream = ("stderr", self.stderr) if is_error else ("stdout", self.stdout)
-        self._attempt.beat()
+        self._attempt.heard()
         for line in stream.take(data):
-            self._attempt.log(line, source=name)
+            self._attempt.log(line, level=LEVELS[name], source=name)
 
     def close(self) -> None:
         """Nothing more comes."""
         for name, stream in (("stdout", self.stdout), ("stderr", self.stderr)):
             line = stream.rest()
             if line:
-                self._attempt.log(line, source=name)
+                self._attempt.log(line, level=LEVELS[name], source=name)
 
     def last_words(self) -> str:
         """The last lines of stderr; of stdout when there are none."""

@@ -24,7 +24,7 @@ from taskengine.adapters.process.box import Box, ResultError, box_name
 from taskengine.adapters.process.frames import Frames, Limits, Order, frame, read_order
 from taskengine.adapters.process.launch import Launched, LaunchError, launch
 
-__all__ = ["keep"]
+__all__ = ["empty", "keep", "wake_up"]
 
 _LOOK_S: Final = 0.05  # how often what the tree uses is looked at
 _KILL_AGAIN_S: Final = 0.02
@@ -102,7 +102,7 @@ class Keeper:
         self._wake, woken = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(woken, False)
-        signal.signal(signal.SIGCHLD, _wake_up)
+        signal.signal(signal.SIGCHLD, wake_up)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         engine.settimeout(0)
 
@@ -167,7 +167,7 @@ class Keeper:
                 poll.register(pipe, select.POLLIN)
         for file, events in poll.poll(pause_s * 1000):
             if file == self._wake:
-                _empty(self._wake)
+                empty(self._wake)
             elif file in self._pipes:
                 self._hear_child(file)
             elif file == self._engine.fileno():
@@ -354,7 +354,8 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         return
 
 
-def _empty(pipe: int) -> None:
+def empty(pipe: int) -> None:
+    """Read what is in a wake-up pipe."""
     try:
         while os.read(pipe, 4096):
             pass
@@ -362,5 +363,5 @@ def _empty(pipe: int) -> None:
         return
 
 
-def _wake_up(*_: object) -> None:
-    """The wake-up pipe says it."""
+def wake_up(*_: object) -> None:
+    """A signal came: the wake-up pipe says it."""

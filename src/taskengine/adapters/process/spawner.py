@@ -18,7 +18,7 @@ from typing import Final
 from taskengine.adapters.process import kernel_calls as kernel
 from taskengine.adapters.process import tree
 from taskengine.adapters.process.box import sweep
-from taskengine.adapters.process.keeper import keep
+from taskengine.adapters.process.keeper import empty, keep, wake_up
 
 __all__ = ["CONTROL", "main"]
 
@@ -52,7 +52,7 @@ class Spawner:
         self._woken = woken
         os.set_blocking(self._wake, False)
         os.set_blocking(woken, False)
-        signal.signal(signal.SIGCHLD, _wake_up)
+        signal.signal(signal.SIGCHLD, wake_up)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
 
     def serve(self) -> None:
@@ -64,7 +64,7 @@ class Spawner:
         while True:
             ready = {file for file, _ in poll.poll(_LOOK_MS if has_strays else None)}
             if self._wake in ready:
-                _empty(self._wake)
+                empty(self._wake)
             has_strays = self._reap()
             if self._control.fileno() in ready and not self._take():
                 break
@@ -74,7 +74,7 @@ class Spawner:
             if time.monotonic() > give_up_at:
                 tree.end_all(os.getpid())
             select.select([self._wake], [], [], _LOOK_MS / 1000)
-            _empty(self._wake)
+            empty(self._wake)
 
     def _take(self) -> bool:
         """One request: a byte with the keeper's end of a socket, and perhaps the child's end of another one."""
@@ -143,18 +143,6 @@ class Spawner:
         """What killed keepers had no time to remove, now that nobody writes to it any more."""
         while self._killed:
             sweep(self._roots, self._killed.pop())
-
-
-def _empty(pipe: int) -> None:
-    try:
-        while os.read(pipe, 4096):
-            pass
-    except BlockingIOError:
-        return
-
-
-def _wake_up(*_: object) -> None:
-    """The wake-up pipe says it."""
 
 
 if __name__ == "__main__":

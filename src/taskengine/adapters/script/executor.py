@@ -24,7 +24,6 @@ from taskengine.ports.executor import Attempt
 __all__ = ["ScriptExecutor", "failure_of"]
 
 _ABANDONED: Final = Abandoned()
-_SIGKILL: Final = 9
 _FOLDER: Final = "."
 _PASSED: Final = {
     "cpu_limit": "it used more than {cpu:g} s of processor time",
@@ -158,8 +157,7 @@ def failure_of(ending: Ending, limits: Limits, *, last_words: str) -> TaskError 
         what = _PASSED.get(ending.reason, "").format(**limits._asdict())
         return TaskError(type="ScriptError", message=f"{ending.reason}: {what}{said}")
     if ending.signal:
-        doubt = " (out of memory?)" if ending.signal == _SIGKILL else ""
-        return TaskError(type="ScriptError", message=f"killed by {_signal_name(ending.signal)}{doubt}{said}")
+        return TaskError(type="ScriptError", message=f"killed by {ending.killer}{said}")
     if ending.code:
         return TaskError(type="ScriptError", message=f"exit code {ending.code}{said}")
     return None
@@ -170,12 +168,3 @@ def _refusal(refused: Refused) -> TaskError:
         message = f"isolation: {Isolation.STRICT} needs Linux namespaces, and this node has none: {refused.why}"
         return TaskError(type="ExecutorUnavailable", message=message)
     return TaskError(type="ScriptError", message=f"it cannot be started: {refused.why}")
-
-
-def _signal_name(number: int) -> str:
-    import signal
-
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from taskengine.adapters.process.frames import BOX, Limits, Order
-from taskengine.define.values import is_list, is_mapping
+from taskengine.define.given import is_list, is_mapping
 from taskengine.model.duration import parse_duration_ms
 from taskengine.model.ids import task_id
 from taskengine.model.script import COUNTED, DEFAULTS, LIMITS, RUNTIMES, SIZED, inline_code, parse_size, runtime_of, script_of

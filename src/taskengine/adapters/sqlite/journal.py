@@ -60,6 +60,7 @@ class Lines:
         self.marks: list[Value] = []
         self.snapshots: list[Value] = []
         self.answers: list[InboxAnswer] = []
+        self.messages: list[Value] = []
         for append in batch:
             summary = append.summary
             execution_id = summary.execution_id
@@ -82,6 +83,9 @@ class Lines:
             if append.snapshot is not None:
                 self.snapshots += (execution_id, seq, append.snapshot)
             self.answers += append.answers
+            if append.messages:
+                for message in append.messages:
+                    self.messages += astuple(message)
 
     def write(self, connection: Connection) -> bool:
         """Whether every row went in; otherwise the transaction must be rolled back."""
@@ -93,6 +97,7 @@ class Lines:
             and _insert(connection, sql.INSERT_TASKS, values=self.tasks)
             and _insert(connection, sql.REPLACE_SNAPSHOTS, values=self.snapshots)
             and all(connection.write(sql.ANSWER_MESSAGE, (answer.message_id, answer.answer)) == 1 for answer in self.answers)
+            and _insert(connection, sql.INSERT_MESSAGES, values=self.messages)  # after the answers: they are not to these
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from taskengine.adapters.sqlite.connection import Connection, transaction
@@ -18,6 +19,7 @@ __all__ = ["APPLICATION_ID", "VERSION", "identify", "migrate", "migrations"]
 
 APPLICATION_ID: Final = 0x7461_736B  # "task" in ASCII
 VERSION: Final = 2  # of the last migration
+_FILES: Final = Path(__file__).with_name("migrations")
 _FILE_NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
 
 
@@ -59,9 +61,7 @@ def migrate(connection: Connection) -> None:
 
 def migrations() -> Iterator[tuple[int, list[str]]]:
     """Every migration in order: its number and its statements."""
-    from importlib.resources import files
-
-    for file in sorted((files("taskengine.adapters.sqlite") / "migrations").iterdir(), key=lambda file: file.name):
+    for file in sorted(_FILES.iterdir()):
         match = _FILE_NAME.fullmatch(file.name)
         if match:
             yield int(match[1]), split(file.read_text(encoding="utf-8"))

@@ -82,6 +82,7 @@ REPLACE_SNAPSHOTS: Final = MultiRow(
     width=3,
     tail="ON CONFLICT (execution_id) DO UPDATE SET seq = excluded.seq, state = excluded.state",
 )
+INSERT_MESSAGES: Final = MultiRow("INSERT INTO inbox (execution_id, body, created_at)", width=3)
 ANSWER_MESSAGE: Final = "UPDATE inbox SET answer = ?2 WHERE message_id = ?1 AND answer IS NULL"
 
 # Asked for one append at a time, after a batch did not go through whole.

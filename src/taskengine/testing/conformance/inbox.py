@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import pytest
 
-from taskengine.ports.store import InboxAnswer, Message, Verdict
-from taskengine.testing.conformance.samples import NewStore, append, birth, follow, opened, summary
+from taskengine.ports.store import InboxAnswer, Message, Store, Verdict
+from taskengine.testing.conformance.samples import NewStore, append, birth, follow, mark, opened, outgoing, summary
 
 __all__ = ["InboxContract"]
+
+COMMITTED, CONFLICT, DUPLICATE = Verdict.COMMITTED, Verdict.CONFLICT, Verdict.DUPLICATE
 
 
 class InboxContract:
@@ -113,3 +115,67 @@ class InboxContract:
         async with opened(new_store) as store:
             assert await store.send("ex_1", b"again", now=2) > message_id
             assert await store.answer(message_id) == b"done"
+
+    # ── messages in the transaction of an append ─────────────────────────────────────────────────────────────────────
+
+    async def test_a_message_of_an_append_is_shown_as_one_that_was_sent(self, new_store: NewStore) -> None:
+        async with opened(new_store) as store, opened(new_store) as other:
+            sent = await other.send("ex_2", b"before", now=1)
+            await store.commit([birth("ex_2", owner="node_b")])
+            out = [outgoing("ex_2", b"to an owner\x00"), outgoing("ex_3", b"to nobody")]
+            assert await store.commit([append(summary("ex_1", seq=1), expected_seq=0, messages=out)]) == [COMMITTED]
+            shown = await other.pending("node_b", after=sent, limit=10)
+            assert [(message.execution_id, message.body) for message in shown] == [
+                ("ex_2", b"to an owner\x00"),
+                ("ex_3", b"to nobody"),
+            ]
+            assert await other.pending("node_a", after=0, limit=10) == [shown[1]]
+            assert [await other.answer(message.message_id) for message in shown] == [None, None]
+            assert await other.send("ex_2", b"after", now=2) > shown[1].message_id > shown[0].message_id > sent
+
+    async def test_a_message_of_an_append_is_answered_as_one_that_was_sent(self, new_store: NewStore) -> None:
+        async with opened(new_store) as store:
+            out = [outgoing("ex_2", b"go"), outgoing("ex_2", b"no")]
+            await store.commit([append(summary("ex_1", seq=1), expected_seq=0, messages=out)])
+            obeyed, refused = await store.pending("node_a", after=0, limit=10)
+            begun = append(summary("ex_2", seq=1), expected_seq=0, answers=[InboxAnswer(obeyed.message_id, b"done")])
+            assert await store.commit([begun]) == [COMMITTED]
+            await store.reply([InboxAnswer(refused.message_id, b"refused")])
+            assert [await store.answer(one.message_id) for one in (obeyed, refused)] == [b"done", b"refused"]
+            assert await store.pending("node_a", after=0, limit=10) == []
+
+    async def test_messages_of_a_batch_keep_its_order_and_refused_appends_leave_none(self, new_store: NewStore) -> None:
+        async with opened(new_store) as store:
+            await store.commit([append(summary("ex_0", seq=1), expected_seq=0, marks=[mark("taken")])])
+            batch = [
+                append(summary("ex_5", seq=1), expected_seq=0, messages=[outgoing("ex_9", b"5a"), outgoing("ex_8", b"5b")]),
+                append(summary("ex_0", seq=4), expected_seq=3, messages=[outgoing("ex_9", b"conflict")]),
+                append(summary("ex_1", seq=1, owner=""), expected_seq=0, messages=[outgoing("ex_8", b"1")]),
+                append(summary("ex_2", seq=1), expected_seq=0, marks=[mark("taken")], messages=[outgoing("ex_9", b"duplicate")]),
+            ]
+            assert await store.commit(batch) == [COMMITTED, CONFLICT, COMMITTED, DUPLICATE]
+            assert await _bodies(store) == [b"5a", b"5b", b"1"]
+            after = append(summary("ex_0", seq=2), expected_seq=1, messages=[outgoing("ex_9", b"0a"), outgoing("ex_9", b"0b")])
+            assert await store.commit([after]) == [COMMITTED]
+            assert await _bodies(store) == [b"5a", b"5b", b"1", b"0a", b"0b"]
+
+    async def test_an_append_answers_one_message_and_leaves_another(self, new_store: NewStore) -> None:
+        async with opened(new_store) as store:
+            message_id = await store.send("ex_1", b"go", now=1)
+            answers = [InboxAnswer(message_id, b"done")]
+            obeyed = append(summary("ex_1", seq=1), expected_seq=0, answers=answers, messages=[outgoing("ex_1", b"to itself")])
+            assert await store.commit([obeyed]) == [COMMITTED]
+            assert await _bodies(store) == [b"to itself"]
+
+    async def test_a_batch_cannot_answer_the_messages_that_it_leaves(self, new_store: NewStore) -> None:
+        async with opened(new_store) as store:
+            last = await store.send("ex_9", b"go", now=1)
+            leaving = append(summary("ex_1", seq=1), expected_seq=0, messages=[outgoing("ex_2", b"out")])
+            guessing = append(summary("ex_2", seq=1), expected_seq=0, answers=[InboxAnswer(last + 1, b"guessed")])
+            assert await store.commit([leaving, guessing]) == [COMMITTED, CONFLICT]
+            assert await store.answer(last + 1) is None
+            assert await _bodies(store) == [b"go", b"out"]
+
+
+async def _bodies(store: Store) -> list[bytes]:
+    return [message.body for message in await store.pending("node_a", after=0, limit=100)]

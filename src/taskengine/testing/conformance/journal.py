@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from taskengine.ports.store import Append, ExecutionFilter, Head, InboxAnswer, Mark, Store, Stored, Verdict
-from taskengine.testing.conformance.samples import NewStore, append, birth, event, follow, mark, opened, summary, task_row
+from taskengine.testing.conformance.samples import NewStore, append, birth, event, follow, mark, opened, outgoing, summary, task_row
 
 __all__ = ["JournalContract"]
 
@@ -149,7 +149,8 @@ class JournalContract:
             assert [task.task for task in await store.tasks("ex_1")] == [1, 2]
             assert await store.answer_of("key") == b"first"
             assert await store.answer(message_id) == b"done"
-            assert await store.pending("node_a", after=0, limit=10) == []
+            left = await store.pending("node_a", after=0, limit=10)
+            assert [(message.execution_id, message.body) for message in left] == [("ex_9", b"begin")]
 
     @pytest.mark.parametrize("reason", ["seq", "mark", "message"])
     async def test_a_refused_append_leaves_nothing_behind(self, new_store: NewStore, *, reason: str) -> None:
@@ -276,6 +277,7 @@ class JournalContract:
                 tasks=[task_row(f"ex_{n:04}", n)],
                 marks=[Mark(f"k{n}", b"%d" % n, n)],
                 snapshot=b"%d" % n,
+                messages=[outgoing("ex_other", b"%d" % n)],
             )
             for n in range(count)
         ]
@@ -289,6 +291,8 @@ class JournalContract:
             assert [list(stored.events) for stored in found] == [[event(f"ex_{n:04}", 3)] for n in range(count)]
             assert [task.task for task in await store.tasks(f"ex_{count - 1:04}")] == [count - 1]
             assert await store.answer_of(f"k{count - 1}") == b"%d" % (count - 1)
+            left = await store.pending("node_a", after=0, limit=1_000)
+            assert [message.body for message in left] == [b"%d" % n for n in range(count)]
 
     async def test_long_tails_are_read_whole_and_in_order(self, new_store: NewStore) -> None:
         lengths = {"ex_1": 700, "ex_2": 1, "ex_3": 1_299, "ex_4": 2_500, "ex_5": 3}
@@ -328,6 +332,7 @@ def _full_append(message_id: int, *more: Mark, expected_seq: int = 0, also_answe
         marks=[mark("key", b"first"), *more],
         answers=answers,
         snapshot=b"state\x00",
+        messages=[outgoing("ex_9", b"begin")],
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from taskengine.ports.store import Append, ExecutionFilter, InboxAnswer, Mark, Store, Summary, TaskRow
+from taskengine.ports.store import Append, ExecutionFilter, InboxAnswer, Mark, Outgoing, Store, Summary, TaskRow, Verdict
 from taskengine.testing.conformance.samples import append, summary, task_row, workflow
 
 __all__ = ["Operation", "Operations"]
@@ -60,9 +60,13 @@ class Operations:
         raise AssertionError("the weights do not add up")
 
     def learn(self, operation: Operation, outcome: Any) -> None:
-        """Numbers of messages become known when they are sent."""
+        """Numbers of messages become known when they are sent, and those of an append's when it is committed."""
         if operation.method == "send":
             self._last_message = outcome
+        elif operation.method == "commit" and not isinstance(outcome, str):
+            batch: Sequence[Append] = operation.arguments[0]
+            committed = zip(batch, outcome, strict=True)
+            self._last_message += sum(len(one.messages) for one, verdict in committed if verdict is Verdict.COMMITTED)
 
     # ── chance ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -105,7 +109,11 @@ class Operations:
             marks=[Mark(self._pick(_KEYS), b"%d" % seq, seq) for _ in range(self._is_one_in(5) + self._is_one_in(20))],
             answers=[InboxAnswer(self._message_id(), b"%d" % seq) for _ in range(self._is_one_in(8))],
             snapshot=b"\x00%d" % seq if self._is_one_in(4) else None,
+            messages=[self._outgoing(seq) for _ in range(self._choose(4))] if self._is_one_in(6) else (),
         )
+
+    def _outgoing(self, seq: int) -> Outgoing:
+        return Outgoing(self._pick(_EXECUTIONS), b"out %d" % seq, self._instant())
 
     def _row(self, execution_id: str, row: Summary | None, *, seq: int, token: int) -> Summary:
         is_moved = row is None or self._is_one_in(4)

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from taskengine.ports.store import Append, InboxAnswer, Mark, Store, StoredWorkflow, Summary, TaskRow
+from taskengine.ports.store import Append, InboxAnswer, Mark, Outgoing, Store, StoredWorkflow, Summary, TaskRow
 
-__all__ = ["NewStore", "append", "birth", "event", "follow", "mark", "opened", "summary", "task_row", "workflow"]
+__all__ = ["NewStore", "append", "birth", "event", "follow", "mark", "opened", "outgoing", "summary", "task_row", "workflow"]
 
 NewStore: TypeAlias = Callable[[], Store]
 """Makes one more store object on the test's database, as another process would have it."""
@@ -62,6 +62,7 @@ def append(
     marks: Sequence[Mark] = (),
     answers: Sequence[InboxAnswer] = (),
     snapshot: bytes | None = None,
+    messages: Sequence[Outgoing] = (),
 ) -> Append:
     """An append that leads from ``expected_seq`` to the row, with one event for each number between."""
     return Append(
@@ -73,6 +74,7 @@ def append(
         marks=marks,
         answers=answers,
         snapshot=snapshot,
+        messages=messages,
     )
 
 
@@ -110,6 +112,11 @@ def task_row(execution_id: str, number: int) -> TaskRow:
 def mark(key: str, answer: bytes = b"{}") -> Mark:
     """A deduplication mark."""
     return Mark(key=key, answer=answer, created_at=_NOW)
+
+
+def outgoing(execution_id: str, body: bytes) -> Outgoing:
+    """A message that an append leaves."""
+    return Outgoing(execution_id=execution_id, body=body, created_at=_NOW)
 
 
 def workflow(name: str, *, version: str = "", document: bytes = b"{}", **changes: Any) -> StoredWorkflow:

@@ -10,17 +10,20 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from taskengine.kernel import invariant
+from taskengine.kernel.advance import advance
+from taskengine.kernel.compile import compile_plan
 from taskengine.kernel.evolve import evolve
-from taskengine.kernel.plan import Plan, compile_plan
-from taskengine.kernel.snapshot import dump
+from taskengine.kernel.plan import Plan
+from taskengine.kernel.snapshot import dump, restore
 from taskengine.kernel.state import Execution
 from taskengine.model import event as ev
 from taskengine.model.codec import decode_event
+from taskengine.model.command import Tick
 from taskengine.model.status import Phase
 from taskengine.model.value import Instant
 from taskengine.model.workflow import Workflow
@@ -179,7 +182,7 @@ class Audit:
         says = (*head, row.total, row.completed, row.failed)
         counts = state.counts
         truth = (state.status.value, (state.outcome or ""), state.priority, state.business_key, state.at, state.finished_at)
-        is_so = (*truth, state.plan.size, counts[Phase.COMPLETED], counts[Phase.FAILED])
+        is_so = (*truth, state.size, counts[Phase.COMPLETED], counts[Phase.FAILED])
         self._require(says == is_so, "row_differs", f"{where}: the row says {says}, the history {is_so}")
         self._require(
             row.token >= before.token and row.seq >= before.seq, "token_goes_back", f"{where}: {before.token} → {row.token}"
@@ -197,7 +200,7 @@ class Audit:
             due_at = state.due_at()
             # Given back means: wake it now, by the clock of whoever gave it back.
             is_woken = row.wake_at is not None and (due_at is None or row.wake_at <= max(due_at, self._now() + CLOCKS_WRONG_BY_MS))
-            needs_nothing = state.is_idle and due_at is None
+            needs_nothing = due_at is None and _rests(state)
             self._require(is_woken or needs_nothing, "nobody_wakes_it", f"{where}: wakes at {row.wake_at}, due at {due_at}")
         else:
             self._require(row.wake_at is None, "owned_and_woken", f"{where}: {row.owner} {row.wake_at}")
@@ -258,7 +261,7 @@ class Audit:
         self._judge(record is not None, "acknowledged_not_durable", f"{deed} {tag}: there is no {execution_id}")
         if record is not None and deed in {"cancel", "terminate"}:
             for (task, attempt), (seq, _) in record.scheduled.items():
-                if seq < self._done_at[deed, tag] and path in {"/", record.plan.steps[task].path}:
+                if seq < self._done_at[deed, tag] and path in {"/", record.state.path_of(task)}:
                     record.stopped[task] = max(record.stopped.get(task, 0), attempt)
 
     def told_result(self, result: Result) -> None:
@@ -338,21 +341,29 @@ def expected_rows(record: Record) -> Iterable[tuple[str, str, str, int, int, int
             began.setdefault(event.task, event.at)
         elif isinstance(event, _ENDS):
             status, outcome = _end_of(event)
-            path = record.plan.steps[event.task].path
+            path = record.state.path_of(event.task)
             yield path, status, outcome, getattr(event, "attempt", 0), event.at, began.get(event.task)
+
+
+def _rests(state: Execution) -> bool:
+    """Whether it is idle. No event says what was looked at in vain: a copy looks once more."""
+    if state.is_idle:
+        return True
+    again = restore(state.execution_id, state.plan, dump(state))
+    return not advance(again, Tick(at=state.at)).events and again.is_idle
 
 
 def _facts(state: Execution) -> dict[str, object]:
     """What a snapshot would hold, but for what no event says: which of the ready steps were judged already."""
-    facts: dict[str, object] = msgspec.json.decode(dump(state))
-    del facts["unjudged"]
+    facts: dict[str, Any] = msgspec.json.decode(dump(state))
+    del facts["order"]["unjudged"], facts["order"]["spreading"], facts["order"]["matchable"]
     return facts
 
 
 def _end_of(event: ev.Event) -> tuple[str, str]:
     match event:
-        case ev.TaskCompleted():
-            return "completed", ""
+        case ev.TaskCompleted(outcome=outcome):
+            return "completed", outcome or ""
         case ev.TaskQuarantined():
             return "failed", "quarantined"
         case ev.TaskFailed(outcome=outcome):

@@ -7,6 +7,7 @@ else can happen first (``pace``).
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -16,7 +17,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from taskengine.adapters.function.registry import Function
+from taskengine.adapters.secrets import EnvironmentSecrets
 from taskengine.app.engine import Engine
+from taskengine.define.blocks import every_step
 from taskengine.errors import ConflictError, NotFoundError
 from taskengine.kernel.story import why
 from taskengine.model.status import Outcome, Phase, Status
@@ -30,6 +33,7 @@ from taskengine.testing.documents import is_document, read_document
 from taskengine.testing.history import History, read_history
 from taskengine.testing.virtual.clock import Clock, VirtualEnvironment
 from taskengine.testing.virtual.loop import Pace, VirtualLoop
+from taskengine.testing.virtual.secrets import MockedSecrets
 from taskengine.testing.virtual.steps import MockedStep, Steps, in_loop
 
 __all__ = ["SETTINGS", "Ended", "TestedEngine", "VirtualEngine", "VirtualExecution"]
@@ -52,7 +56,7 @@ class TestedEngine(Engine):
 
     def function(self, name: str, source: str) -> Function:
         """A registered or importable function. ``NotFoundError``."""
-        return self._registry.find(name, source)
+        return self._performing.registry.find(name, source)
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -106,6 +110,10 @@ class VirtualExecution:
         """Send it a signal."""
         await self._engine.engine.signal(self.id, name, data=data)
 
+    async def set_variables(self, **values: Json) -> None:
+        """Give its variables new values."""
+        await self._engine.engine.set_variables(self.id, values)
+
     async def pause(self, path: str = "/") -> None:
         """Start nothing new at or below ``path``."""
         await self._engine.engine.pause_instance(self.id, path=path)
@@ -114,9 +122,9 @@ class VirtualExecution:
         """End that pause."""
         await self._engine.engine.resume_instance(self.id, path=path)
 
-    async def cancel(self, path: str = "/") -> None:
-        """Ask what runs to stop."""
-        await self._engine.engine.cancel_instance(self.id, path=path)
+    async def cancel(self, path: str = "/", *, compensate: bool = False) -> None:
+        """Ask what runs to stop; ``compensate``: then undo what was done."""
+        await self._engine.engine.cancel_instance(self.id, path=path, compensate=compensate)
 
     async def terminate(self, path: str = "/") -> None:
         """End it now."""
@@ -125,6 +133,18 @@ class VirtualExecution:
     async def retry(self, path: str = "/") -> None:
         """A new round for what failed or was cancelled."""
         await self._engine.engine.retry_instance(self.id, path=path)
+
+    async def skip(self, path: str, *, by: str = "", reason: str = "") -> None:
+        """Go on without a task, as if it had been done."""
+        await self._engine.engine.skip_task(self.id, path, by=by, reason=reason)
+
+    async def approve(self, path: str, *, by: str = "", comment: str = "", data: Json = None) -> None:
+        """Say yes where it waits for a decision."""
+        await self._engine.engine.decide(self.id, path, by=by, comment=comment, data=data)
+
+    async def reject(self, path: str, *, by: str = "", comment: str = "", data: Json = None) -> None:
+        """Say no where it waits for a decision."""
+        await self._engine.engine.decide(self.id, path, approve=False, by=by, comment=comment, data=data)
 
     def __repr__(self) -> str:
         return f"VirtualExecution({self.id!r})"
@@ -157,7 +177,11 @@ class VirtualEngine:
             settings=settings,
             environment=environment,
             services=services,
-            secrets=secrets,
+            secrets=MockedSecrets(
+                secrets if secrets is not None else EnvironmentSecrets(os.environ),
+                known=lambda: self._steps.known,
+                is_mocked=self._steps.is_mocked,
+            ),
             builtins=builtins,
             around=self._steps.in_front_of,
         )
@@ -171,7 +195,8 @@ class VirtualEngine:
     def step(self, step_id: str) -> MockedStep:
         """Say what a step does instead of the real thing, or only look at its ``calls``: ``engine.step("load").returns(5)``.
 
-        An id that no workflow has is a ``NotFoundError`` when an execution is started.
+        Inside of a map or a loop an id means every task of the step, a path (``each/[0]/load``) the one there, whose word comes
+        first. An id that no workflow has is a ``NotFoundError`` when an execution is started.
         """
         return self._steps.step(step_id)
 
@@ -196,7 +221,7 @@ class VirtualEngine:
         known = msgspec.json.decode(stored.document, type=Workflow)
         self._steps.know(known)
         if not self._has_threads:
-            for step in known.steps:
+            for _, step in every_step(known):
                 self._bring_into_loop(step, source)
         return stored
 
@@ -297,9 +322,9 @@ class VirtualEngine:
         reasons: list[str] = []
         if resident is not None:
             state = resident.state
-            open_steps = [step for step in state.plan.steps[1:] if state.phase[step.number] <= Phase.RETRYING]
-            moved = [step for step in open_steps if state.phase[step.number] > Phase.PENDING] or open_steps
-            reasons = [f"{step.path} {why(state, step.path)}" for step in moved[:_NAMED]]
+            numbers = [number for number in range(1, len(state.steps)) if state.phase[number] < Phase.COMPLETED]
+            moved = [number for number in numbers if state.phase[number] > Phase.PENDING] or numbers
+            reasons = [f"{path} {why(state, path)}" for path in map(state.path_of, moved[:_NAMED])]
         message = f"{execution_id} {what}; it is {self.clock.now.isoformat()}" + "".join(f"\n  {reason}" for reason in reasons)
         hint = "send what it waits for, or say what the step does: engine.step(...).returns(...)"
         return ConflictError("stands_still", message, hint=hint)

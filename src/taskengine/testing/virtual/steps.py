@@ -17,7 +17,9 @@ from typing import Any, Self, cast
 import msgspec
 
 from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
+from taskengine.define.phrase import numbered
 from taskengine.errors import ConflictError, NotFoundError
+from taskengine.kernel.scope import UNDO
 from taskengine.model.command import Abandoned, AttemptEnd, Succeeded
 from taskengine.model.value import decode
 from taskengine.model.workflow import CONTROL_STEPS, Step, Workflow
@@ -30,6 +32,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt at a step: the rendered parameters, which attempt it was, and when."""
 
     step: str
+    path: str
     params: dict[str, Any]
     attempt: int
     at: datetime
@@ -93,7 +96,7 @@ class MockedStep:
         return self._takes, _raising(self._failures.popleft()) if self._failures else self._then
 
     def __repr__(self) -> str:
-        return f"{self.name}: called {len(self.calls)} times"
+        return f"{self.name}: called {numbered(len(self.calls), 'time')}"
 
 
 def _giving(value: Any) -> Callable[..., Any]:
@@ -138,8 +141,9 @@ class Steps:
         self.outside: set[object] = set()  # attempts in child processes and the like: time goes at its real pace
 
     def step(self, step_id: str) -> MockedStep:
-        """What is said about a step."""
-        return self._by_step.setdefault(step_id, MockedStep(step_id))
+        """What is said about a step, or about the one task of it at a path."""
+        name = step_id.strip("/")
+        return self._by_step.setdefault(name, MockedStep(name))
 
     def function(self, name: str) -> MockedStep:
         """What is said about all steps of a function. What is said about one of them by its id comes first."""
@@ -151,15 +155,17 @@ class Steps:
 
     def must_fit(self) -> None:
         """Everything said is about a step that exists (else ``NotFoundError``) and is not the kernel's own (``ConflictError``)."""
-        steps = {step.id: step for workflow in self._known.values() for step in workflow.steps}
+        chains = dict(chain for workflow in self._known.values() for chain in _chains(workflow.steps))
+        steps = {chain[-1]: step for chain, step in chains.items()}
         functions = {name for step in steps.values() if isinstance(name := step.config.get("function"), str)}
         for name in self._by_step:
-            if name not in steps:
+            step = steps.get(name) or chains.get(_chain_of(name))
+            if step is None:
                 raise NotFoundError("unknown_step", f'no workflow here has a step "{name}"', hint=nearest(name, steps))
-            if steps[name].type in CONTROL_STEPS:
+            if step.type in CONTROL_STEPS and not name.endswith(UNDO):
                 raise ConflictError(
                     "not_performed",
-                    f'step "{name}" is a {steps[name].type}: no executor performs it, so it cannot be mocked',
+                    f'step "{name}" is a {step.type}: no executor performs it, so it cannot be mocked',
                     hint="let time pass with clock.advance(), or send its signal",
                 )
         for name in self._by_function:
@@ -174,14 +180,27 @@ class Steps:
         """Let the mocks' threads go."""
         self._mocks.close()
 
-    def saying(self, step: Step) -> MockedStep | None:
-        """What is said about this step."""
-        return self._by_step.get(step.id) or self._by_function.get(str(step.config.get("function", "")))
+    def saying(self, step: Step, path: str = "") -> MockedStep | None:
+        """What is said about this step: about the one at this path before all of its id."""
+        said = self._by_step.get(path.strip("/"))
+        if said is None and not path.endswith(f"/{UNDO}/"):
+            said = self._by_step.get(step.id)
+        return said or self._by_function.get(str(step.config.get("function", "")))
+
+    def is_mocked(self, step: Step) -> bool:
+        """Whether the real work of this step is never done."""
+        said = self.saying(step)
+        return said is not None and said.is_mocked
+
+    @property
+    def known(self) -> Iterable[Workflow]:
+        """The workflows that steps may be mocked of."""
+        return self._known.values()
 
     def begin(self, attempt: Attempt, inner: Executor | None) -> None:
         """Note the call, and perform it as was said."""
         takes, call = timedelta(milliseconds=0 if self._has_threads else attempt.task), None
-        said = self.saying(attempt.step)
+        said = self.saying(attempt.step, attempt.path)
         if said is not None:
             said.calls.append(self._call(attempt))
             duration, call = said.next_call()
@@ -195,6 +214,7 @@ class Steps:
     def _call(self, attempt: Attempt) -> Call:
         return Call(
             step=attempt.step.id,
+            path=attempt.path,
             params=cast("dict[str, Any]", decode(attempt.input)),
             attempt=attempt.number,
             at=self._now(),
@@ -226,6 +246,21 @@ class Steps:
 
     def _note(self, step_id: str) -> None:
         self.performed[step_id] += 1
+
+
+def _chains(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Step]]:
+    """Every step with the ids on the way to it."""
+    for step in steps:
+        chain = (*above, step.id)
+        yield chain, step
+        for block in step.blocks:
+            yield from _chains(block.steps, chain)
+
+
+def _chain_of(name: str) -> tuple[str, ...]:
+    """The ids on the way to a task: of ``each/[0]/load`` each and load, what undoes a task is of its step."""
+    parts = name.removesuffix(f"/{UNDO}").split("/")
+    return tuple(parts[::2]) if len(parts) % 2 else ()  # a path ends with a step, behind the block that it is in
 
 
 def _abandon(attempt: Attempt, timer: asyncio.TimerHandle) -> None:
@@ -275,8 +310,7 @@ class _Front(Executor):
 
     def missing(self, step: Step, source: str) -> str:
         """Nothing, when the step is mocked."""
-        said = self._steps.saying(step)
-        if said is not None and said.is_mocked:
+        if self._steps.is_mocked(step):
             return ""
         if self._inner is None:
             return f'nothing here performs steps of type "{step.type}"'

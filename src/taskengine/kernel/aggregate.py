@@ -1,0 +1,89 @@
+"""What an `aggregate` step makes of a list: one value, or one for each group. Pure arithmetic over plain JSON data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
+
+from taskengine.model.value import encode
+
+__all__ = ["OPERATIONS", "aggregated"]
+
+
+def aggregated(config: Mapping[str, Any]) -> Any:
+    """Apply ``operation`` (default collect) to ``items``, or to their ``field``; by ``group_by``: ``{value: result}``.
+
+    Items that are none are left out, and so are those without the field. Raises ``ValueError`` naming what does not fit.
+    """
+    given = config.get("items")
+    if not isinstance(given, list):
+        raise ValueError("items is a list")
+    items = cast("list[Any]", given)
+    name = config.get("operation") or "collect"
+    if name not in OPERATIONS:
+        raise ValueError(f"operation is one of {', '.join(OPERATIONS)}, not {name!r}")
+    field, key = config.get("field"), config.get("group_by")
+    if key is None:
+        return OPERATIONS[name](_values(items, field))
+    grouped: dict[str, list[Any]] = {}
+    for item in items:
+        held = _at(item, key)
+        grouped.setdefault(held if isinstance(held, str) else encode(held).decode(), []).append(item)
+    return {held: OPERATIONS[name](_values(members, field)) for held, members in grouped.items()}
+
+
+def _values(items: list[Any], field: str | None) -> list[Any]:
+    found = items if field is None else [_at(item, field) for item in items]
+    return [value for value in found if value is not None]
+
+
+def _at(item: Any, field: str) -> Any:
+    """A field, dots going down; none where it is missing."""
+    for part in field.split("."):
+        if not isinstance(item, dict):
+            return None
+        item = cast("dict[str, Any]", item).get(part)
+    return item
+
+
+def _numbers(values: list[Any]) -> list[Any]:
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"only numbers can be added or compared, not {value!r}"[:200])
+    return values
+
+
+def _average(values: list[Any]) -> float | None:
+    return sum(_numbers(values)) / len(values) if values else None
+
+
+def _concat(values: list[Any]) -> list[Any]:
+    joined: list[Any] = []
+    for value in values:
+        if not isinstance(value, list):
+            raise ValueError(f"concat joins lists, not {value!r}"[:200])
+        joined.extend(cast("list[Any]", value))
+    return joined
+
+
+def _merge(values: list[Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for value in values:
+        if not isinstance(value, dict):
+            raise ValueError(f"merge joins objects, not {value!r}"[:200])
+        merged.update(cast("dict[str, Any]", value))
+    return merged
+
+
+OPERATIONS: Final[Mapping[str, Callable[[list[Any]], Any]]] = {
+    "collect": lambda values: values,
+    "count": len,
+    "sum": lambda values: sum(_numbers(values)),
+    "min": lambda values: min(_numbers(values), default=None),
+    "max": lambda values: max(_numbers(values), default=None),
+    "average": _average,
+    "first": lambda values: values[0] if values else None,
+    "last": lambda values: values[-1] if values else None,
+    "concat": _concat,
+    "merge": _merge,
+}

@@ -1,0 +1,136 @@
+"""Undoing what was done: the order in which compensations begin. Part of evolve.
+
+The graph is walked backwards: a step is undone when all that came after it has been. A container is undone by its own compensation
+first, then by those of its scopes, side by side, or one after the other where they ran one after the other. Steps that did not
+complete, or say nothing of how they are undone, are undone at once. Garcia-Molina and Salem, Sagas (1987).
+"""
+
+from __future__ import annotations
+
+from taskengine.kernel import graph, subtree
+from taskengine.kernel.scope import Saga, Scope
+from taskengine.kernel.state import Execution
+from taskengine.model import event as ev
+from taskengine.model.effect import Effect
+from taskengine.model.status import Phase
+
+__all__ = ["begun", "ended", "enrol", "failed", "walk"]
+
+
+def begun(state: Execution, event: ev.CompensationStarted, effects: list[Effect]) -> None:
+    """Whatever is still open is over; each completed task that can be undone gets a task that undoes it."""
+    subtree.sweep(state, 0, effects)
+    root = state.root
+    root.is_swept, root.failures, root.flaws = True, None, 0
+    for number in range(1, 1 + root.block.size):
+        state.tally.pop(number, None)
+    state.is_cancelling = False
+    state.paused.clear()  # of what has ended: it holds nothing back that undoes it
+    state.expires_at = None
+    state.closing.clear()
+    state.saga = Saga(len(state.phase), event.tasks, event.error, event.outcome)
+    enrol(state, state.saga)
+    state.phase.extend(bytes(len(event.tasks)))
+    state.counts[Phase.PENDING] += len(event.tasks)
+    walk(state)
+
+
+def enrol(state: Execution, saga: Saga) -> None:
+    """The tasks that undo others stand where those stand."""
+    steps = list(state.steps)
+    state.undo_from = saga.first
+    for number in saga.originals:
+        undo = steps[number].compensation
+        assert undo is not None, f"task {number} says nothing of how it is undone"
+        saga.undoes[number] = len(steps)
+        steps.append(undo)
+        state.scopes.append(state.scopes[number])
+    state.steps = steps
+
+
+def failed(state: Execution, event: ev.CompensationFailed, _: list[Effect]) -> None:
+    """Those that could not begin are given up."""
+    for number in event.tasks:
+        if state.phase[number] == Phase.PENDING:
+            graph.enter(state, number, Phase.CANCELLED)
+
+
+def ended(state: Execution, number: int, *, had_begun: bool) -> None:
+    """A compensation has ended; what came before what it has undone is next. One that a person ends may not have begun."""
+    saga = state.saga
+    assert saga is not None
+    saga.open -= had_begun
+    if state.phase[number] == Phase.COMPLETED:
+        _proceed(state, saga, [saga.originals[number - saga.first]])
+
+
+def walk(state: Execution) -> None:
+    """From the end of the graph backwards, as far as it goes: what may begin is made ready. Also makes the indexes anew."""
+    saga = state.saga
+    assert saga is not None
+    saga.left, saga.scopes_left, saga.open = {}, {}, 0
+    for number in saga.undoes.values():
+        saga.open += Phase.PENDING < state.phase[number] < Phase.COMPLETED
+    _proceed(state, saga, _last(state.root))
+
+
+def _last(scope: Scope) -> list[int]:
+    return [scope.base + local for local in scope.block.sinks]
+
+
+def _proceed(state: Execution, saga: Saga, stack: list[int]) -> None:
+    """Each of these has nothing after it any more: undo it, or go on to what was before it."""
+    while stack:
+        number = stack.pop()
+        undo = saga.undoes.get(number)
+        if undo is not None and state.phase[undo] != Phase.COMPLETED:
+            if state.phase[undo] == Phase.PENDING:
+                graph.make_ready(state, undo)
+                saga.open += 1
+        elif number in state.groups and number not in saga.scopes_left and state.groups[number].bases:
+            stack += _enter(state, saga, number)
+        else:
+            stack += _passed(state, saga, number)
+
+
+def _enter(state: Execution, saga: Saga, number: int) -> list[int]:
+    """Undo what is inside a container: all its scopes, or the last one."""
+    group = state.groups[number]
+    saga.scopes_left[number] = group.opened
+    following: list[int] = []
+    for base in group.bases[-1:] if group.window == 1 else group.bases:
+        scope = state.scopes[base]
+        following += _last(scope) or _left_scope(state, saga, scope)
+    return following
+
+
+def _passed(state: Execution, saga: Saga, number: int) -> list[int]:
+    """A step is undone: what it depended on may be next, and so may what is around it."""
+    scope = state.scopes[number]
+    following: list[int] = []
+    for local in state.steps[number].dependencies:
+        before = scope.base + local
+        left = saga.left.get(before, len(state.steps[before].dependents)) - 1
+        saga.left[before] = left
+        if left == 0:
+            following.append(before)
+    left = saga.left[scope.base] = saga.left.get(scope.base, scope.block.size) - 1
+    if left == 0 and scope.base:
+        following += _left_scope(state, saga, scope)
+    return following
+
+
+def _left_scope(state: Execution, saga: Saga, scope: Scope) -> list[int]:
+    """All of a scope is undone: the nearest one before it that has steps is next, or what is before the container."""
+    container = scope.container
+    group = state.groups[container]
+    last: list[int] = []
+    while not last:
+        saga.scopes_left[container] -= 1
+        left = saga.scopes_left[container]
+        if left == 0:
+            return _passed(state, saga, container)
+        if group.window != 1:
+            break
+        last = _last(state.scopes[group.bases[left - 1]])
+    return last

@@ -1,0 +1,495 @@
+"""Documents with blocks that are wrong: every finding with its place, as in ``bad_documents.py``, and the hint of the first one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.define.bad_documents import Case, wrong
+
+__all__ = ["BLOCKS", "HINTS"]
+
+# Title → findings in the order of their places, the hint of the first one, and the document.
+_WRITTEN: Final = {
+    "a map without steps": (
+        "missing_key",
+        "for example steps: [{id: …, type: …}], which run for each of the items",
+        """
+        name: a
+        steps:
+          - ▸{id: each, type: map, config: {items: [1]}}
+        """,
+    ),
+    "a condition without cases": (
+        "missing_key missing_key",
+        'for example cases: [{when: "input.x > 1", steps: [{id: …}]}]',
+        """
+        name: a
+        steps:
+          - ▸{id: one, type: condition}
+          - ▸{id: two, type: condition, else: [{id: b, type: noop}]}
+        """,
+    ),
+    "a parallel without branches": (
+        "missing_key key_of_other_type missing_key",
+        "for example branches: {left: [{id: …}], right: [{id: …}]}",
+        """
+        name: a
+        steps:
+          - ▸{id: one, type: parallel}
+          - {id: two, type: parallel, ▸steps: [{id: b, type: noop}]}
+          - {id: three, type: parallel, branches: ▸{}}
+        """,
+    ),
+    "keys of another type": (
+        "key_of_other_type key_of_other_type key_of_other_type key_of_other_type key_of_other_type",
+        "a map step has steps and output",
+        """
+        name: a
+        steps:
+          - {id: a, type: map, config: {items: [1]}, ▸cases: []}
+          - {id: b, type: noop, ▸steps: []}
+          - {id: c, type: function, config: {function: f}, ▸output: x}
+          - {id: d, type: condition, cases: [{when: true, steps: [{id: e, type: noop}]}], ▸branches: {}}
+          - {id: f, type: noop, ▸success: any}
+        """,
+    ),
+    "an output beside config": (
+        "key_of_other_type",
+        "write output_mapping to say what later steps see",
+        "name: a\nsteps: [{id: a, type: noop, ▸output: x}]\n",
+    ),
+    "blocks without steps": (
+        "empty_block empty_block empty_block empty_block empty_block",
+        "steps: [{id: nothing, type: noop}] does nothing on purpose",
+        """
+        name: a
+        steps:
+          - {id: a, type: map, config: {items: [1]}, steps: ▸[]}
+          - {id: b, type: condition, cases: [▸{when: input.x}], else: ▸[]}
+          - {id: c, type: parallel, branches: {left: ▸[], ▸right: {}}}
+        """,
+    ),
+    "a case without a condition": (
+        "missing_key",
+        'for example when: "input.amount > 100"',
+        "name: a\nsteps: [{id: a, type: condition, cases: [▸{steps: [{id: b, type: noop}]}]}]\n",
+    ),
+    "words of other tools in a case": (
+        "unknown_key unknown_key",
+        'did you mean "when"?',
+        """
+        name: a
+        steps:
+          - id: check
+            type: condition
+            cases:
+              - {▸if: input.x, ▸then: [{id: b, type: noop}]}
+        """,
+    ),
+    "an else among the cases": (
+        "unknown_key missing_key",
+        "write it beside `cases`",
+        """
+        name: a
+        steps:
+          - id: check
+            type: condition
+            cases:
+              - {when: input.x, steps: [{id: b, type: noop}], ▸else: [{id: c, type: noop}]}
+              - ▸{steps: [{id: d, type: noop}]}
+        """,
+    ),
+    "values of other kinds": (
+        "wrong_type wrong_type wrong_type wrong_type wrong_type wrong_type wrong_type",
+        'write cases: [{when: "input.x > 1", steps: […]}]',
+        """
+        name: a
+        steps:
+          - {id: a, type: condition, cases: ▸{when: input.x}}
+          - {id: b, type: parallel, branches: ▸5}
+          - {id: c, type: map, config: {items: [1]}, steps: ▸{id: d, type: noop}}
+          - {id: e, type: parallel, branches: {left: ▸7, right: [▸noop]}}
+          - {id: g, type: condition, cases: [▸input.x], else: ▸x}
+        """,
+    ),
+    "one step in the place of a list": (
+        "wrong_type",
+        "begin each step with `- id: …`",
+        "name: a\nsteps: [{id: a, type: map, config: {items: [1]}, steps: ▸{id: b, type: noop}}]\n",
+    ),
+    "steps inside of steps are read like all others": (
+        "unknown_key missing_key unknown_step_type bad_duration",
+        'did you mean "depends_on"?',
+        """
+        name: a
+        steps:
+          - id: both
+            type: parallel
+            branches:
+              left:
+                - {id: b, type: noop, ▸needs: []}
+              right:
+                steps: [▸{type: noop}, {id: d, type: ▸teleport}]
+              more:
+                - {id: e, type: noop, timeout: ▸soon}
+        """,
+    ),
+    "names of branches": (
+        "bad_branch_name bad_branch_name",
+        "write left_side",
+        """
+        name: a
+        steps:
+          - id: both
+            type: parallel
+            branches:
+              ▸left side: [{id: b, type: noop}]
+              right: [{id: c, type: noop}]
+          - {id: two, type: parallel, branches: [{name: ▸"1", steps: [{id: d, type: noop}]}]}
+        """,
+    ),
+    "a name for two branches": (
+        "conflicting_keys duplicate_branch",
+        "keep one of the two",
+        """
+        name: a
+        steps:
+          - {id: one, type: parallel, branches: {x: {name: ▸y, steps: [{id: b, type: noop}]}}}
+          - id: two
+            type: parallel
+            branches:
+              - {name: x, steps: [{id: c, type: noop}]}
+              - {name: ▸x, steps: [{id: d, type: noop}]}
+        """,
+    ),
+    "too many containers around a step": (
+        "nested_too_deep",
+        "move the inner steps to a workflow of their own and call it: type: workflow",
+        "name: a\nsteps: ["
+        + "".join(f"{{id: s{number}, type: map, config: {{items: [1]}}, steps: [" for number in range(16))
+        + "▸{id: last, type: map, config: {items: [1]}, steps: [{id: x, type: noop}]}"
+        + "]}" * 16
+        + "]\n",
+    ),
+    "rules that cannot be": (
+        "unknown_choice wrong_type wrong_type conflicting_keys unknown_key missing_key out_of_range",
+        'did you mean "any"?',
+        """
+        name: a
+        success: ▸anyy
+        steps:
+          - {id: a, type: map, config: {items: [1]}, success: ▸2, steps: &x [{id: x, type: noop}]}
+          - {id: b, type: map, config: {items: [1]}, success: {at_least: ▸most}, steps: [{id: y, type: noop}]}
+          - {id: c, type: map, config: {items: [1]}, success: {at_least: 1, ▸when: true}, steps: [{id: y, type: noop}]}
+          - {id: d, type: map, config: {items: [1]}, success: {▸percent: 5}, steps: [{id: y, type: noop}]}
+          - {id: e, type: map, config: {items: [1]}, success: ▸{}, steps: [{id: y, type: noop}]}
+          - {id: f, type: map, config: {items: [1]}, success: {at_least: ▸"120%"}, steps: [{id: y, type: noop}]}
+        """.replace("&x ", ""),
+    ),
+    "a rule that asks for more than there are": (
+        "success_out_of_reach",
+        "lower at_least, or write success: all",
+        "name: a\nsteps: [{id: a, type: parallel, success: {▸at_least: 3}, branches: {l: [{id: b, type: noop}]}}]\n".replace(
+            "success: {▸at_least: 3}", "success: ▸{at_least: 3}"
+        ),
+    ),
+    "compensations that are no single piece of work": (
+        "unknown_key unknown_key missing_key bad_compensation wrong_type unknown_key",
+        "a compensation has no id; it is known by its step",
+        """
+        name: a
+        steps:
+          - {id: a, type: noop, compensate: {▸id: b, type: noop, ▸depends_on: [c]}}
+          - {id: d, type: noop, ▸compensate: {config: {}}}
+          - {id: e, type: noop, compensate: {type: ▸parallel}}
+          - {id: f, type: noop, compensate: ▸undo}
+          - {id: g, type: noop, ▸rollback: {type: noop}}
+        """,
+    ),
+    "the config of a compensation": (
+        "missing_key bad_duration",
+        "for example config: {function: extract}",
+        """
+        name: a
+        steps:
+          - {id: a, type: noop, ▸compensate: {type: function}}
+          - {id: d, type: noop, compensate: {type: noop, timeout: ▸soon}}
+        """,
+    ),
+    "compensation of nothing": (
+        "nothing_to_compensate",
+        "add compensate: {type: …, config: …} to the steps that change something outside",
+        "name: a\non_failure: ▸compensate\nsteps: [{id: a, type: noop}]\n",
+    ),
+    "an end that is not known": (
+        "unknown_choice wrong_type",
+        'did you mean "compensate"?',
+        "name: a\non_failure: ▸compensat\nbusiness_key: ▸5\nsteps: [{id: a, type: noop}]\n",
+    ),
+    "loops that do not say how": (
+        "one_way_to_loop one_way_to_loop unbounded_loop key_needs_other key_needs_other",
+        'for example config: {until: "steps.ask.output.done", max_iterations: 50}',
+        """
+        name: a
+        steps:
+          - ▸{id: a, type: loop, steps: [{id: x, type: noop}]}
+          - {id: b, type: loop, config: ▸{items: [1], until: "true"}, steps: [{id: x, type: noop}]}
+          - {id: c, type: loop, config: {until: ▸"true", ▸max_concurrency: 5}, steps: [{id: x, type: noop}]}
+          - {id: d, type: loop, config: {items: [1], ▸max_iterations: 5}, steps: [{id: x, type: noop}]}
+        """,
+    ),
+    "values of loops": (
+        "wrong_type wrong_type wrong_type out_of_range out_of_range",
+        'for example items: "{{ steps.list.output }}"',
+        """
+        name: a
+        steps:
+          - {id: a, type: map, config: {items: ▸steps.list.output}, steps: [{id: x, type: noop}]}
+          - {id: b, type: loop, config: {until: ▸true, max_iterations: ▸many}, steps: [{id: x, type: noop}]}
+          - {id: c, type: map, config: {items: [1], max_concurrency: ▸0, batch_size: ▸1.5}, steps: [{id: x, type: noop}]}
+        """,
+    ),
+    "a loop that only its condition bounds": (
+        "unbounded_loop unbounded_loop none_at_first",
+        "say how often it may: config: {max_iterations: 50}",
+        """
+        name: a
+        steps:
+          - {id: a, type: loop, config: {until: ▸steps.x.output.done}, steps: [{id: x, type: noop}]}
+          - {id: b, type: loop, config: {while: ▸index < 5}, steps: [{id: x, type: noop}]}
+          - {id: c, type: loop, config: {while: ▸steps.x.output.more, max_iterations: 5}, steps: [{id: x, type: noop}]}
+        """,
+    ),
+    "what is set, told and asked": (
+        "missing_key bad_variable_name missing_key one_receiver missing_key wrong_type unknown_choice",
+        "for example config: {count: 1}",
+        """
+        name: a
+        steps:
+          - ▸{id: a, type: set}
+          - {id: b, type: set, config: {▸a-b: 1}}
+          - {id: c, type: signal, ▸config: {business_key: x}}
+          - {id: d, type: signal, config: ▸{signal: go, business_key: x, execution: y}}
+          - {id: e, type: fail, ▸config: {type: Gone}}
+          - {id: f, type: aggregate, config: {items: ▸5, operation: ▸avg}}
+        """,
+    ),
+    "approvals": (
+        "approval_without_deadline wrong_type wrong_type missing_key missing_key unknown_key bad_schema",
+        "give it a deadline: config: {deadline: 2d}",
+        """
+        name: a
+        steps:
+          - ▸{id: a, type: approval}
+          - {id: b, type: approval, config: {deadline: 1d, approvers: ▸5, escalation: ▸1d}}
+          - {id: c, type: approval, config: {deadline: 1d, ▸escalation: {after: 1d}}}
+          - {id: d, type: approval, config: {deadline: 1d, ▸escalation: {after: 1d, ▸too: bob}}}
+          - {id: e, type: approval, config: {deadline: 1d, form: {type: ▸7}}}
+        """,
+    ),
+    "a workflow that nobody names": (
+        "missing_key wrong_type wrong_type unknown_key",
+        "for example config: {workflow: daily-report}",
+        """
+        name: a
+        steps:
+          - ▸{id: a, type: workflow}
+          - {id: b, type: workflow, config: {workflow: x, version: ▸1.0, detach: ▸yes, ▸wait: true}}
+        """,
+    ),
+    "a variable that only a step sets": (
+        "variable_may_be_unset unknown_variable variable_may_be_unset",
+        "declare it under `variables` with a default, or add the step to depends_on",
+        """
+        name: a
+        variables: {size: 1}
+        output: "{{ variables.count }}"
+        steps:
+          - {id: first, type: set, config: {count: "{{ ▸variables.count }}"}}
+          - {id: then, type: set, depends_on: first, config: {size: "{{ variables.count + variables.size + ▸variables.cuont }}"}}
+          - id: each
+            type: map
+            depends_on: first
+            config: {items: [1]}
+            steps: [{id: x, type: set, config: {inner: "{{ variables.count }}"}}]
+          - {id: last, type: noop, depends_on: each, when: ▸variables.inner > 1}
+        """,
+    ),
+    "a workflow that calls itself": (
+        "calls_itself",
+        "give the step a when, so that it ends somewhere",
+        """
+        name: a
+        steps:
+          - {id: a, type: workflow, config: {workflow: ▸a}}
+          - {id: b, type: workflow, config: {workflow: a}, when: input.depth < 5}
+        """,
+    ),
+    "a filter without a signal": (
+        "key_needs_other wrong_type",
+        "add the one, or leave the other out",
+        """
+        name: a
+        steps:
+          - {id: a, type: wait, config: {duration: 1s, ▸filter: event.x == 1}}
+          - {id: b, type: wait, config: {signal: go, deadline: 1s, filter: ▸5}}
+        """,
+    ),
+    "ids used twice": (
+        "duplicate_step_id id_used_around id_used_around",
+        "give each step an id of its own",
+        """
+        name: a
+        steps:
+          - {id: a, type: noop}
+          - id: each
+            type: map
+            config: {items: [1]}
+            steps: [{id: x, type: noop}, {id: ▸x, type: noop}, {id: ▸each, type: noop}, {id: ▸a, type: noop}]
+          - {id: other, type: map, config: {items: [1]}, steps: [{id: x, type: noop}]}
+        """,
+    ),
+    "dependencies on steps of other blocks": (
+        "unknown_dependency unknown_dependency unknown_dependency unknown_dependency",
+        'depends_on names steps of the same block; let "each", which holds this step, depend on first',
+        """
+        name: a
+        steps:
+          - {id: first, type: noop}
+          - id: each
+            type: map
+            config: {items: [1]}
+            steps:
+              - {id: x, type: noop, depends_on: [▸first]}
+              - {id: y, type: map, depends_on: [x], config: {items: [1]}, steps: [{id: z, type: noop}]}
+          - {id: late, type: noop, depends_on: [▸z]}
+          - id: both
+            type: parallel
+            branches:
+              l: [{id: p, type: noop, depends_on: [▸z]}]
+              r: [{id: q, type: noop, depends_on: [▸nowhere]}]
+        """,
+    ),
+    "a step inside of another from outside": (
+        "unknown_dependency",
+        'depends_on names steps of the same block; "x" is inside "each": depend on each',
+        """
+        name: a
+        steps:
+          - {id: each, type: map, config: {items: [1]}, steps: [{id: x, type: noop}]}
+          - {id: late, type: noop, depends_on: [▸x]}
+        """,
+    ),
+    "a cycle inside": (
+        "cycle",
+        "remove one of these dependencies",
+        """
+        name: a
+        steps:
+          - id: each
+            type: map
+            config: {items: [1]}
+            steps:
+              - {id: x, type: noop, depends_on: [▸y]}
+              - {id: y, type: noop, depends_on: [x]}
+        """,
+    ),
+    "reading what is inside of another step": (
+        "inner_step inner_step",
+        "read steps.each.output",
+        """
+        name: a
+        output: "{{ ▸steps.x.output }}"
+        steps:
+          - {id: each, type: map, config: {items: [1]}, steps: [{id: x, type: noop}]}
+          - {id: late, type: noop, depends_on: [each], when: ▸steps.x.output == 1}
+        """,
+    ),
+    "reading steps that do not surely come before": (
+        "not_surely_before not_surely_before not_surely_before unknown_step",
+        'add first to depends_on of "each"',
+        """
+        name: a
+        steps:
+          - {id: first, type: noop}
+          - id: each
+            type: map
+            config: {items: [1]}
+            steps:
+              - {id: x, type: noop, when: ▸steps.first.output == 1}
+              - {id: y, type: noop, when: ▸steps.x.output == 1}
+          - id: check
+            type: condition
+            depends_on: [each]
+            cases: [{when: ▸steps.first.status == 'completed', steps: [{id: p, type: noop, when: ▸steps.nowhere.output == 1}]}]
+        """,
+    ),
+    "names that only some places know": (
+        "name_not_available name_not_available name_not_available name_not_available name_not_available",
+        "only steps inside a map or a loop have it",
+        """
+        name: a
+        output: "{{ ▸item }}"
+        business_key: "{{ ▸steps.a.output }}"
+        steps:
+          - {id: a, type: noop, when: ▸children.failed == 0}
+          - {id: b, type: noop, when: ▸event.x == 1}
+          - {id: c, type: loop, config: {while: index < 5, max_iterations: 5}, steps: [{id: x, type: noop, when: ▸item == 1}]}
+        """,
+    ),
+    "a field of what may be skipped inside": (
+        "may_be_skipped",
+        "test it first: steps.x.status == 'completed'",
+        """
+        name: a
+        steps:
+          - id: each
+            type: map
+            config: {items: [1]}
+            steps: [{id: x, type: noop, when: item == 1}]
+            output: "{{ ▸steps.x.output.name }}"
+        """,
+    ),
+    "a field of what no case may give": (
+        "no_case_may_hold",
+        "give it an else, or test it first: steps.check.output == none or …",
+        """
+        name: a
+        output: "{{ ▸steps.check.output.name }} {{ steps.whole.output.name }}"
+        steps:
+          - {id: check, type: condition, cases: [{when: input.x, steps: [{id: x, type: noop}]}]}
+          - {id: whole, type: condition, cases: [{when: input.x, steps: [{id: x, type: noop}]}], else: [{id: y, type: noop}]}
+          - {id: last, type: noop, depends_on: check, when: steps.check.output == none or steps.check.output.name == 1}
+        """,
+    ),
+    "an expression that cannot be read": (
+        "unknown_operator unknown_name unknown_operator",
+        "write `and`",
+        """
+        name: a
+        steps:
+          - id: each
+            type: map
+            config: {items: [1]}
+            success: {when: "children.failed < 1 ▸&& true"}
+            steps: [{id: x, type: noop, when: ▸row == 1}]
+            output: "{{ 1 ▸|| 2 }}"
+        """,
+    ),
+    "a secret in a step that does no work": (
+        "secret_exposed secret_exposed",
+        "only the config and input_mapping of a step that does work may hold one",
+        """
+        name: a
+        steps:
+          - {id: a, type: set, config: {x: "{{ ▸secrets.token }}"}}
+          - {id: b, type: map, config: {items: "{{ ▸secrets.token }}"}, steps: [{id: x, type: noop}]}
+          - id: c
+            type: noop
+            compensate: {type: function, config: {function: f, params: {x: "{{ secrets.token }}", y: "{{ steps.c.output }}"}}}
+        """,
+    ),
+}
+
+BLOCKS: Final[tuple[Case, ...]] = tuple(wrong(title, names, text) for title, (names, _, text) in _WRITTEN.items())
+HINTS: Final = {title: hint for title, (_, hint, _) in _WRITTEN.items()}

@@ -1,0 +1,193 @@
+"""Executions that start each other: what one tells the other, when, and that nobody is waited for in vain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taskengine.errors import CommandRefusedError
+from taskengine.kernel.advance import advance
+from taskengine.kernel.compile import compile_plan
+from taskengine.kernel.state import Execution
+from taskengine.model import command as cmd
+from taskengine.model.effect import Post, StartChild
+from taskengine.model.status import Outcome, Status
+from taskengine.model.value import Parent, TaskError, decode, raw
+from taskengine.model.workflow import RetryPolicy, Step, Workflow
+from tests.kernel.scene import ID, Scene, function, mapped
+
+
+def sub(name: str = "sub", *depends_on: str, detach: bool = False, **options: Any) -> Step:
+    config = {"workflow": "child", "version": "2", "detach": detach} if detach else {"workflow": "child", "version": "2"}
+    return Step(id=name, type="workflow", depends_on=depends_on, config=config, input_mapping={"x": "{{ input }}"}, **options)
+
+
+def letters(scene: Scene) -> list[Any]:
+    """What the last command posted."""
+    return [effect.letter for effect in scene.effects if isinstance(effect, Post)]
+
+
+def names(scene: Scene) -> list[str]:
+    return [type(letter).__name__ for letter in letters(scene)]
+
+
+def started(**options: Any) -> Scene:
+    scene = Scene(sub(**options), function("after", "sub"), output="{{ steps.sub.output }}")
+    return scene.start(given=5, admit=0)
+
+
+def end(
+    scene: Scene, name: str = "sub", *, status: Status = Status.COMPLETED, output: Any = None, error: TaskError | None = None
+) -> None:
+    number = scene.number(name)
+    task = scene.state.live[number]
+    scene.do(
+        cmd.ChildEnded(
+            at=scene.now, task=number, attempt=task.attempt, child=task.child, status=status, output=raw(output), error=error
+        )
+    )
+
+
+def test_a_step_starts_a_child_and_gives_what_it_gave() -> None:
+    scene = started()
+    (letter,) = letters(scene)
+    assert isinstance(letter, StartChild)
+    assert (letter.workflow, letter.version, decode(letter.input)) == ("child", "2", {"x": 5})
+    assert letter.parent == Parent(execution_id=ID, task=1, attempt=1, root_id=ID, depth=1)
+    (post,) = [effect for effect in scene.effects if isinstance(effect, Post)]
+    assert post.execution_id == scene.state.children[1] == scene.state.live[1].child
+    assert scene.status("sub") is Status.WAITING
+    end(scene, output={"y": 1})
+    scene.admit()
+    scene.succeed("after")
+    assert scene.ended == (Status.COMPLETED, None)
+    assert scene.output == {"y": 1}
+
+
+def test_the_ids_of_children_are_those_of_their_attempts() -> None:
+    scene, other = started(), started()
+    assert scene.state.children == other.state.children
+    two = Scene(sub("a"), sub("b")).start(given=1)
+    assert len(set(two.state.children.values())) == 2
+
+
+def test_a_child_that_fails_is_tried_again_as_another_one() -> None:
+    scene = started(retry=RetryPolicy(max_attempts=2, jitter=0.0))
+    first = scene.state.children[1]
+    end(scene, status=Status.FAILED, error=TaskError(type="Boom", message="no"))
+    scene.at(1)
+    assert scene.state.children[1] != first
+    end(scene, status=Status.FAILED, error=TaskError(type="Boom", message="no"))
+    assert scene.ended == (Status.FAILED, None)
+    assert scene.error("sub").message.endswith(": no")
+
+
+def test_what_an_earlier_child_says_is_refused() -> None:
+    scene = started(retry=RetryPolicy(max_attempts=2, jitter=0.0))
+    first = scene.state.children[1]
+    end(scene, status=Status.FAILED)
+    scene.at(1)
+    with pytest.raises(CommandRefusedError):
+        scene.do(cmd.ChildEnded(at=scene.now, task=1, attempt=1, child=first, status=Status.COMPLETED))
+
+
+def test_what_a_detached_child_gives_is_mapped_too() -> None:
+    scene = started(detach=True, output_mapping={"it": "{{ output.execution_id }}"})
+    assert scene.phases("sub") == ["completed"]
+    assert bytes(scene.state.outputs[1]).startswith(b'{"it":"ex_')
+    assert started(detach=True, output_mapping={"it": "{{ output.x }}"}).phases("sub") == ["failed"]
+
+
+def test_a_child_that_is_paused_is_not_paused_again() -> None:
+    scene = Scene(mapped("each", sub(), items=[1])).start(given=5)
+    scene.pause("/each/[0]/sub/")
+    assert names(scene) == ["Pause"]
+    for path in ("/each/", "/", "/each/[0]/"):
+        scene.pause(path)
+        assert names(scene) == []
+    for path in ("/each/[0]/sub/", "/", "/each/"):
+        scene.resume(path)
+        assert names(scene) == []
+    scene.resume("/each/[0]/")
+    assert names(scene) == ["Resume"]
+
+
+def test_a_detached_child_is_not_waited_for_and_not_reached() -> None:
+    scene = started(detach=True)
+    (letter,) = letters(scene)
+    assert letter.parent.is_detached
+    assert scene.phases("sub") == ["completed"]
+    scene.cancel()
+    assert names(scene) == []
+
+
+def test_pause_resume_and_cancel_cross_over_and_a_cancel_waits_for_the_child() -> None:
+    scene = started()
+    scene.pause()
+    assert names(scene) == ["Pause"]
+    scene.resume()
+    assert names(scene) == ["Resume"]
+    scene.pause("/sub/")
+    assert names(scene) == ["Pause"]
+    scene.pause()
+    scene.resume()
+    assert names(scene) == []
+    scene.cancel()
+    assert names(scene) == ["Resume", "Cancel"]
+    assert not scene.state.is_finished
+    end(scene, status=Status.CANCELLED)
+    assert scene.ended == (Status.CANCELLED, None)
+
+
+def test_a_cancel_of_the_step_and_of_a_group_around_it_wait_for_the_child() -> None:
+    scene = started()
+    scene.cancel("/sub/")
+    assert names(scene) == ["Cancel"]
+    end(scene, status=Status.CANCELLED)
+    assert scene.phases("sub", "after") == ["cancelled", "skipped"]
+    scene = Scene(mapped("each", sub(), items=[1, 2])).start(given=1)
+    scene.cancel("/each/")
+    assert names(scene) == ["Cancel", "Cancel"]
+    end(scene, "each/[0]/sub", status=Status.CANCELLED)
+    assert scene.phases("each") == ["expanded"]
+    end(scene, "each/[1]/sub", status=Status.COMPLETED)
+    assert scene.phases("each", "each/[1]/sub") == ["cancelled", "completed"]
+
+
+def test_a_terminate_and_a_timeout_end_the_child_and_wait_for_nothing() -> None:
+    scene = started()
+    scene.terminate("/sub/")
+    assert names(scene) == ["Terminate"]
+    scene = started()
+    scene.terminate()
+    assert names(scene) == ["Terminate"]
+    scene = started(timeout_ms=5_000)
+    scene.at(5)
+    assert names(scene) == ["Terminate"]
+    assert scene.ended == (Status.FAILED, Outcome.TIMED_OUT)
+    scene = Scene(mapped("each", sub(), items=[1], timeout_ms=5_000)).start(given=1)
+    scene.at(5)
+    assert names(scene) == ["Terminate"]
+
+
+def test_a_child_tells_its_parent_how_it_ended() -> None:
+    plan = compile_plan(Workflow(name="child", version="2", steps=(function("a"),), output="{{ steps.a.output }}"))
+    state = Execution("ex_00000000000000000000000001", plan)
+    parent = Parent(execution_id=ID, task=1, attempt=1, root_id=ID)
+    advance(state, cmd.Start(at=0, workflow_id="wf_2", workflow_version="2", seed=1, input=raw(None), parent=parent))
+    advance(state, cmd.Admit(at=0, slots=1))
+    turn = advance(state, cmd.Report(at=0, task=1, attempt=1, end=cmd.Succeeded(raw(7))))
+    (post,) = [effect for effect in turn.effects if isinstance(effect, Post)]
+    assert post.execution_id == ID
+    assert isinstance(post.letter, cmd.ChildEnded)
+    assert (post.letter.task, post.letter.status, decode(post.letter.output)) == (1, Status.COMPLETED, 7)
+
+
+def test_a_signal_step_tells_another_execution() -> None:
+    step = Step(id="tell", type="signal", config={"signal": "done", "execution": "{{ input }}", "data": {"n": 1}})
+    scene = Scene(step).start(given="ex_00000000000000000000000009", admit=0)
+    (letter,) = letters(scene)
+    assert isinstance(letter, cmd.Signal)
+    assert (letter.name, decode(letter.data)) == ("done", {"n": 1})
+    assert scene.ended == (Status.COMPLETED, None)
