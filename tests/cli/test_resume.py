@@ -199,7 +199,7 @@ def test_a_folder_that_was_moved_is_still_the_place_of_its_functions(
     assert folder.run("instance", "signal", "@latest", "approved").code == 0
     assert folder.run("run", "waiting.yaml", "--resume").code == 0
     assert folder.run("run", "partial.yaml").code == 12
-    assert folder.marks == ["after 1", "optional 1", "needed 1"]
+    assert sorted(folder.marks) == ["after 1", "needed 1", "optional 1"]  # the two of the second run go side by side
 
 
 def test_resume_takes_no_input(folder: Folder) -> None:
