@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from bench.workloads import WORKLOADS
-from taskengine.app.engine import use_own_process
+from taskengine.app.own_process import use_own_process
 
 EMBEDDED = "embedded"  # leave the interpreter's switch interval and loop as a host program has them
 

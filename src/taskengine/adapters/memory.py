@@ -370,6 +370,7 @@ def _matches(summary: Summary, wanted: ExecutionFilter) -> bool:
     return (
         wanted.workflow_id in {"", summary.workflow_id}
         and (not wanted.statuses or summary.status in wanted.statuses)
+        and wanted.business_key in {"", summary.business_key}
         and (not wanted.owners or summary.owner in wanted.owners)
         and (wanted.is_open is None or wanted.is_open == (summary.finished_at is None))
         and (summary.execution_id.startswith(wanted.id_part) or summary.execution_id.endswith(wanted.id_part))

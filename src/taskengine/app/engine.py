@@ -7,15 +7,14 @@ Composes store, executors and node; owns none of their rules. Everything is asyn
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from taskengine.app.find import find_open
 from taskengine.define.declared import Declares, declared_by, must_be_sound
 from taskengine.errors import ConflictError, NotFoundError
 from taskengine.model import command as cmd
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from taskengine.runtime.operations import Started
     from taskengine.runtime.resident import Result
 
-__all__ = ["Engine", "Execution", "open_store", "use_own_process"]
+__all__ = ["Engine", "Execution", "open_store"]
 
 
 class Execution:
@@ -95,6 +94,7 @@ class Engine:
             egress=egress,
             outbound=outbound,
             builtins=builtins,
+            tell=self._tell,
         )
         self._secrets = secrets if secrets is not None else EnvironmentSecrets(os.environ)
         self._checked: dict[int, Workflow] = {}  # those that were, held so that their numbers stay theirs
@@ -435,6 +435,12 @@ class Engine:
             mark=f"signal:{signal_id}" if signal_id else "",
         )
 
+    async def _tell(self, business_key: str, name: str, *, data: Json, by: str, signal_id: str) -> str:
+        """What a ``signal`` step does that knows a business key."""
+        found = await self.find_instance(business_key)
+        await self.signal(found.execution_id, name, data=data, by=by, signal_id=signal_id)
+        return found.execution_id
+
     async def adopt_instance(self, execution_id: str) -> None:
         """Go on here with an execution whose process is gone. ``ConflictError("owned_elsewhere")``: another one runs it."""
         await self._started.operations.adopt(execution_id)
@@ -446,6 +452,10 @@ class Engine:
         if not found or found[0].execution_id != execution_id:
             raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
         return found[0]
+
+    async def find_instance(self, business_key: str) -> Summary:
+        """The execution with this business key that has not ended. ``NotFoundError``: none, or several (``ambiguous_id``)."""
+        return await find_open(self._store, business_key)
 
     async def get_workflow_history(self, workflow: str | Workflow | Declares, *, limit: int = 20, offset: int = 0) -> list[Summary]:
         """The executions of a workflow (any version), newest first. ``NotFoundError``: there is no such workflow."""
@@ -487,14 +497,3 @@ def open_store(store: str | Path, environment: Environment) -> Store:
     from taskengine.adapters.sqlite import SqliteStore
 
     return SqliteStore(Path(store), lanes=environment.lanes)
-
-
-def use_own_process() -> None:
-    """Settings of a process that is ours, and not a host's.
-
-    A busy neighbour thread must not hold the interpreter for long; and the garbage collector, which finds next to nothing here
-    (facts hold no cycles), must not walk every live execution again and again.
-    """
-    sys.setswitchinterval(0.0005)
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)

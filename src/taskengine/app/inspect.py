@@ -81,9 +81,9 @@ class Inspector:
 
     # Lists
 
-    async def listed(self, *, statuses: tuple[str, ...], workflow: str, limit: int) -> Listed:
+    async def listed(self, *, statuses: tuple[str, ...], workflow: str, limit: int, business_key: str = "") -> Listed:
         """The newest executions and how many there are; ``limit`` 0 lists all. ``workflow`` is a name or an id."""
-        wanted = ExecutionFilter(statuses=statuses)
+        wanted = ExecutionFilter(statuses=statuses, business_key=business_key)
         if workflow:
             wanted = msgspec.structs.replace(wanted, workflow_id=(await self.library.find(workflow)).workflow_id)
         rows: list[Summary] = []

@@ -10,6 +10,7 @@ from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
 from taskengine.app.apart import Apart
 from taskengine.app.executors import Executors
 from taskengine.app.outgoing import Outgoing
+from taskengine.app.telling import SignalExecutor, Tell
 from taskengine.errors import NotFoundError
 from taskengine.runtime.environment import Environment
 from taskengine.runtime.settings import NodeSettings
@@ -33,6 +34,7 @@ class Performing:
         egress: EgressPolicy | None,
         outbound: Outbound | None,
         builtins: Sequence[str],
+        tell: Tell,
     ) -> None:
         self.registry = FunctionRegistry()
         for name, function in functions.items():
@@ -51,6 +53,7 @@ class Performing:
                 "function": lambda: self._functions,
                 "http": lambda: self._outgoing.executor(settings, now=environment.now),
                 "script": self._apart.scripts,
+                "signal": lambda: SignalExecutor(tell),
             }
         )
         self._add_builtins(builtins)

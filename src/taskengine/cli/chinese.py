@@ -92,8 +92,8 @@ _WORKFLOW: Final[dict[str, str]] = {
 }
 _INSTANCE: Final[dict[str, str]] = {
     "See and control executions.\n\nAn ID may be cut to four or more characters of its beginning or end; @latest is the newest "
-    "execution, @failed the newest that failed.": "查看和控制执行。\n\n标识可以只写开头或结尾的四个以上字符；@latest 是最近的执行，"
-    "@failed 是最近失败的执行。",
+    "execution, @failed the newest that failed, key:KEY the open one with that business key.": "查看和控制执行。\n\n"
+    "标识可以只写开头或结尾的四个以上字符；@latest 是最近的执行，@failed 是最近失败的执行，key:KEY 是业务键为 KEY 且尚未结束的执行。",
     "The newest executions.": "最近的执行。",
     "One execution and its tasks; --task tells one task's story.": "一个执行及其任务；--task 查看单个任务的经过。",
     "The executions of one workflow, with what ended them.": "一个工作流的执行历史和出错原因。",
@@ -124,6 +124,7 @@ _INSTANCE: Final[dict[str, str]] = {
     "are in it.": "列出执行，最新的在前。\n\nDURATION 是从开始到结束的实际时间，包括暂停、等待和没有进程的时间。",
     "Only these: running, waiting, paused, completed, failed, cancelled.": "只显示这些状态：running, waiting, paused, completed, "
     "failed, cancelled。",
+    "Only executions with this business key.": "只显示业务键为 KEY 的执行。",
     "Only executions of this workflow (name or id).": "只显示这个工作流（名称或标识）的执行。",
     "Show an execution: how far it is, and a line for each task.\n\nDURATION of a task is the time from its first attempt to its end: "
     "retries, pauses and times without a process are in it.": "查看一个执行的进度，每个任务一行。\n\n"

@@ -13,7 +13,7 @@ instance = LazyGroup(
     "instance",
     help=(
         "See and control executions.\n\nAn ID may be cut to four or more characters of its beginning or end; "
-        "@latest is the newest execution, @failed the newest that failed."
+        "@latest is the newest execution, @failed the newest that failed, key:KEY the open one with that business key."
     ),
     lazy={
         "list": (f"{_LOOKING}:list_", "The newest executions."),

@@ -76,16 +76,18 @@ def _limit_option(command: F) -> F:
         "task-engine instance list",
         "task-engine instance list --status failed,cancelled --limit 0",
         "task-engine instance list --status running -o name",
+        'task-engine instance list --business-key "order 7"',
     ),
 )
 @_status_option
 @click.option(
     "--workflow", default="", metavar="NAME", shell_complete=workflow_names, help="Only executions of this workflow (name or id)."
 )
+@click.option("--business-key", default="", metavar="KEY", help="Only executions with this business key.")
 @_limit_option
 @database_option
 @output_option("table", "json", "yaml", "name")
-def list_(*, statuses: tuple[str, ...], workflow: str, limit: int, database: Database, output: str) -> None:
+def list_(*, statuses: tuple[str, ...], workflow: str, business_key: str, limit: int, database: Database, output: str) -> None:
     """List executions, newest first.
 
     DURATION is the time from start to end on the clock: pauses, waits and times without a process are in it.
@@ -93,7 +95,7 @@ def list_(*, statuses: tuple[str, ...], workflow: str, limit: int, database: Dat
     from taskengine.cli.tables import executions_table
 
     async def look_at(inspector: Inspector) -> Any:
-        return await inspector.listed(statuses=statuses, workflow=workflow, limit=limit), inspector.now()
+        return await inspector.listed(statuses=statuses, workflow=workflow, business_key=business_key, limit=limit), inspector.now()
 
     found, now = looked_at(database, look_at)
     _show_list(found, database=database, output=output, lines=lambda: executions_table(found, now=now))

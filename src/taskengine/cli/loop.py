@@ -30,7 +30,7 @@ def in_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 def in_fast_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """The same on the fastest loop there is."""
-    from taskengine.app.engine import use_own_process
+    from taskengine.app.own_process import use_own_process
 
     use_own_process()
     try:

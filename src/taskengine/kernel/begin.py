@@ -58,8 +58,6 @@ def _fail(_: Execution, number: int, attempt: int, at: Instant, config: Mapping[
 
 
 def _signal(state: Execution, number: int, attempt: int, at: Instant, config: Mapping[str, Any]) -> Sequence[ev.Event]:
-    if "business_key" in config:
-        raise ValueError("a signal by business_key is not in this version: name the execution")
     name, target = config.get("signal"), config.get("execution")
     for what, value in (("signal", name), ("execution", target)):
         if not isinstance(value, str) or not value:

@@ -12,7 +12,7 @@ from taskengine.expr import Expression, Template, expression, template
 from taskengine.kernel.plan import BlockPlan, Plan, Reading, StepPlan, SuccessPlan
 from taskengine.kernel.sealed import must_be_bare, must_hide_secrets, must_hold_no_mark
 from taskengine.model.value import ABSENT, raw
-from taskengine.model.workflow import CONTROL_STEPS, UNRENDERED, Block, Join, OnError, Step, Success, Workflow
+from taskengine.model.workflow import CONTROL_STEPS, UNRENDERED, Block, Join, OnError, Step, Success, Workflow, is_control
 
 __all__ = ["compile_plan"]
 
@@ -148,7 +148,7 @@ def _step(number: int, step: Step, around: _Around, dependents: tuple[int, ...],
     inputs = template(value) if value else _NO_INPUT
     output = template(step.output_mapping, extra_roots=("output",)) if step.output_mapping else None
     sieve = expression(step.config["filter"]) if step.type == "wait" and "filter" in step.config else None
-    is_control = step.type in CONTROL_STEPS
+    is_kernels_own = is_control(step)
     when_reads = _reading(when, around, dependencies)
     input_reads = _reading(inputs, around, dependencies)
     output_reads = _reading(output, around, dependencies)
@@ -166,7 +166,7 @@ def _step(number: int, step: Step, around: _Around, dependents: tuple[int, ...],
         reads.update(success.when_reads.tasks)
     for block in blocks:
         reads.update(block.when_reads.tasks, block.outer[0])
-    if not is_control:
+    if not is_kernels_own:
         reads.update(dependencies)  # a function may ask for its dependencies' results
     limits = (step.timeout_ms, step.total_timeout_ms, step.queue_timeout_ms)
     return StepPlan(
@@ -187,7 +187,7 @@ def _step(number: int, step: Step, around: _Around, dependents: tuple[int, ...],
         output=output,
         output_reads=output_reads,
         reads=tuple(sorted(reads - {number})),
-        is_control=is_control,
+        is_control=is_kernels_own,
         priority=step.priority,
         retry=step.retry,
         fails_execution=step.on_error is OnError.FAIL,

@@ -24,6 +24,7 @@ __all__ = [
     "Step",
     "Success",
     "Workflow",
+    "is_control",
 ]
 
 
@@ -226,6 +227,13 @@ CONTAINERS: Final = frozenset({"condition", "parallel", "map", "loop"})
 # Steps that the kernel performs itself: they take no slot.
 ITERATED: Final = ("item", "index")  # names that only steps inside of a map or a loop know
 CONTROL_STEPS: Final = CONTAINERS | {"noop", "wait", "set", "fail", "aggregate", "signal", "approval", "workflow"}
+
+
+def is_control(step: Step) -> bool:
+    """Whether the kernel performs the step itself. A signal to a business key is work: who has the key is not in the state."""
+    return step.type in CONTROL_STEPS and not (step.type == "signal" and "business_key" in step.config)
+
+
 # What a step's config holds that is no template: a script's own text, and what is judged later than the input is made.
 UNRENDERED: Final[Mapping[str, frozenset[str]]] = {
     "script": frozenset({"script", "inline"}),

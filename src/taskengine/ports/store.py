@@ -68,7 +68,7 @@ class Summary(_Row, frozen=True):
     owner: str  # node id, empty when nobody owns it (parked or finished)
     wake_at: Instant | None  # only while nobody owns it: when somebody must
     priority: int
-    business_key: str
+    business_key: str  # given at birth, the same in every later row
     created_at: Instant
     updated_at: Instant
     finished_at: Instant | None
@@ -303,6 +303,7 @@ class ExecutionFilter(_Row, frozen=True):
     workflow_id: str = ""
     statuses: tuple[str, ...] = ()
     id_part: str = ""
+    business_key: str = ""
     is_open: bool | None = None
     owners: tuple[str, ...] = ()
 

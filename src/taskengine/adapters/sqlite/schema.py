@@ -18,7 +18,7 @@ from taskengine.errors import StorageError
 __all__ = ["APPLICATION_ID", "VERSION", "identify", "migrate", "migrations"]
 
 APPLICATION_ID: Final = 0x7461_736B  # "task" in ASCII
-VERSION: Final = 2  # of the last migration
+VERSION: Final = 3  # of the last migration
 _FILES: Final = Path(__file__).with_name("migrations")
 _FILE_NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
 

@@ -37,6 +37,8 @@ def _conditions(wanted: ExecutionFilter, *, before: str) -> tuple[str, list[Valu
     parts: list[tuple[str, tuple[Value, ...]]] = []
     if wanted.workflow_id:
         parts.append((sql.OF_WORKFLOW, (wanted.workflow_id,)))
+    if wanted.business_key:
+        parts.append((sql.OF_BUSINESS_KEY, (wanted.business_key,)))
     if wanted.statuses:
         parts.append((sql.one_of("status", len(wanted.statuses)), wanted.statuses))
     if wanted.owners:

@@ -98,7 +98,7 @@ class JournalContract:
             assert await store.commit([birth("ex_1", events=2)]) == [CONFLICT]
             assert await store.heads(["ex_1"]) == {"ex_1": Head(seq=0, token=1, owner="node_a", last_event=b"")}
 
-    async def test_a_row_is_replaced_as_a_whole(self, new_store: NewStore) -> None:
+    async def test_a_row_is_replaced_as_a_whole_but_for_the_key_that_it_was_born_with(self, new_store: NewStore) -> None:
         first = birth("ex_1")
         changes: dict[str, Any] = {
             "workflow_id": "wf_2",
@@ -109,7 +109,6 @@ class JournalContract:
             "owner": "node_b",
             "wake_at": 12,
             "priority": 0,
-            "business_key": "order 7",
             "created_at": 1,
             "updated_at": 2,
             "finished_at": 3,
@@ -117,7 +116,7 @@ class JournalContract:
             "completed": 5,
             "failed": 6,
         }
-        assert {"execution_id", "seq", *changes} == set(first.summary.__struct_fields__)
+        assert {"execution_id", "seq", "business_key", *changes} == set(first.summary.__struct_fields__)
         async with opened(new_store) as store:
             await store.commit([first])
             row = first.summary

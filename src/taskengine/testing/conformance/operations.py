@@ -129,6 +129,7 @@ class Operations:
             wake_at=self._instant() if owner == "" and not is_finished and self._is_one_in(2) else None,
             finished_at=self._instant() if is_finished else None,
             priority=self._choose(10),
+            business_key=_business_key(execution_id),
         )
 
     def _task(self, execution_id: str) -> TaskRow:
@@ -213,6 +214,12 @@ class Operations:
             workflow_id=self._pick(("", "", "wf_1", "wf_2")),
             statuses=tuple(self._some(_STATUSES, most=2)) if self._is_one_in(3) else (),
             id_part=self._pick(("", "", "ex_1", "3", "ex_07", "9x")),
+            business_key=self._pick(("", "", "order 1", "order 2")),
             is_open=self._pick((None, None, True, False)),
             owners=tuple(self._some(_OWNERS, most=2)) if self._is_one_in(3) else (),
         )
+
+
+def _business_key(execution_id: str) -> str:
+    """What it was given at its birth and keeps; some have none."""
+    return "" if execution_id.endswith("3") else f"order {execution_id[-1]}"

@@ -16,8 +16,8 @@ __all__ = ["ViewsContract"]
 _SHOWN: Final[dict[str, Append]] = {
     first.summary.execution_id: first
     for first in (
-        birth("ex_01A", workflow_id="wf_1", status="running"),
-        birth("ex_02B", workflow_id="wf_2", status="failed", owner="", finished_at=9),
+        birth("ex_01A", workflow_id="wf_1", status="running", business_key="order 7"),
+        birth("ex_02B", workflow_id="wf_2", status="failed", owner="", finished_at=9, business_key="order 7"),
         birth("ex_03A", workflow_id="wf_1", status="waiting", owner="", wake_at=5),
         birth("ex_04B", workflow_id="wf_1", status="completed", owner="", finished_at=9),
         birth("ex_05A", workflow_id="wf_2", status="running", owner="node_b"),
@@ -30,6 +30,9 @@ _CASES: Final[list[tuple[ExecutionFilter, list[str]]]] = [
     (ExecutionFilter(workflow_id="wf_3"), []),
     (ExecutionFilter(statuses=("running",)), ["ex_05A", "ex_01A"]),
     (ExecutionFilter(statuses=("failed", "waiting")), ["ex_03A", "ex_02B"]),
+    (ExecutionFilter(business_key="order 7"), ["ex_02B", "ex_01A"]),
+    (ExecutionFilter(business_key="order 7", is_open=True), ["ex_01A"]),
+    (ExecutionFilter(business_key="order"), []),
     (ExecutionFilter(is_open=True), ["ex_05A", "ex_03A", "ex_01A"]),
     (ExecutionFilter(is_open=False), ["ex_04B", "ex_02B"]),
     (ExecutionFilter(owners=("node_a", "node_b")), ["ex_05A", "ex_01A"]),

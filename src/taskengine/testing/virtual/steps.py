@@ -22,7 +22,7 @@ from taskengine.errors import ConflictError, NotFoundError
 from taskengine.kernel.scope import UNDO
 from taskengine.model.command import Abandoned, AttemptEnd, Succeeded
 from taskengine.model.value import decode
-from taskengine.model.workflow import CONTROL_STEPS, Step, Workflow
+from taskengine.model.workflow import Step, Workflow, is_control
 from taskengine.ports.executor import Attempt, Executor
 
 __all__ = ["Call", "MockedStep", "Steps", "nearest"]
@@ -162,7 +162,7 @@ class Steps:
             step = steps.get(name) or chains.get(_chain_of(name))
             if step is None:
                 raise NotFoundError("unknown_step", f'no workflow here has a step "{name}"', hint=nearest(name, steps))
-            if step.type in CONTROL_STEPS and not name.endswith(UNDO):
+            if is_control(step) and not name.endswith(UNDO):
                 raise ConflictError(
                     "not_performed",
                     f'step "{name}" is a {step.type}: no executor performs it, so it cannot be mocked',
