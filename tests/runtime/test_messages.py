@@ -14,6 +14,7 @@ from taskengine.adapters.memory import MemoryDatabase, MemoryStore
 from taskengine.errors import StorageError
 from taskengine.model import command as cmd
 from taskengine.model import event as ev
+from taskengine.model.codec import decode_event
 from taskengine.model.status import Status
 from taskengine.model.value import encode, raw
 from taskengine.ports.store import Append, CommitUnknownError, Outgoing, Verdict
@@ -177,3 +178,50 @@ async def test_a_chain_of_messages_waits_for_no_poll() -> None:
         await engine.execute_workflow(TELLER)
         ended = await asyncio.gather(*(one.result(timeout=10) for one in chain))
         assert [one.output for one in ended] == [[1]] * 20
+
+
+class Contended(MemoryStore):
+    """Somebody else takes an execution in the moment before the first append that answers a message."""
+
+    is_taken = False
+
+    async def commit(self, batch: Sequence[Append]) -> list[Verdict]:
+        if not self.is_taken and any(append.answers for append in batch):
+            self.is_taken = True
+            return [Verdict.CONFLICT] * len(batch)
+        return await super().commit(batch)
+
+
+async def test_what_could_not_be_applied_holds_back_what_came_after_it() -> None:
+    store = Contended(MemoryDatabase())
+    async with Engine(store, settings=NodeSettings(stop_grace_ms=0)) as engine:
+        waiting = await engine.execute_workflow(hearer("first"))
+        for kind in (cmd.Pause, cmd.Resume):
+            now = engine.node.environment.now()
+            await store.send(waiting.id, encode(Letter(kind(at=now), mark=f"command:{waiting.id}:{kind.__name__}")), now=now)
+        await store.send(waiting.id, encode(Letter(cmd.Signal(at=now, name="first", data=raw(1)))), now=now)
+        engine.node.on_messages()
+        assert (await waiting.result(timeout=10)).output == [1]
+        assert store.is_taken
+        kinds = [type(decode_event(one.body)).__name__ for one in await store.events(waiting.id, after=0, limit=100)]
+        assert [kind for kind in kinds if kind.startswith(("Subtree", "Signal"))] == [
+            "SubtreePaused",
+            "SubtreeResumed",
+            "SignalReceived",
+        ]
+
+
+async def test_many_messages_are_a_few_commits() -> None:
+    database = MemoryDatabase()
+    async with Engine(MemoryStore(database), settings=DEAF) as engine:
+        names = [f"n{number}" for number in range(30)]
+        waiting = [await engine.execute_workflow(hearer(*names)) for _ in range(10)]
+        before = engine.node.commit.commits
+        now = engine.node.environment.now()
+        for one in waiting:
+            for name in names:
+                await engine.store.send(one.id, encode(Letter(cmd.Signal(at=now, name=name, data=raw(name)))), now=now)
+        engine.node.on_messages()
+        ended = await asyncio.gather(*(one.result(timeout=10) for one in waiting))
+        assert [one.output for one in ended] == [names] * 10
+        assert engine.node.commit.commits - before < 30

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -23,7 +24,7 @@ from taskengine.model.value import TaskError, encode
 from taskengine.ports.store import InboxAnswer, Message, Verdict
 from taskengine.runtime.letters import Letter, read_letter
 from taskengine.runtime.node import Node
-from taskengine.runtime.operations import Operations
+from taskengine.runtime.operations import Operations, settled
 from taskengine.runtime.residency import Elsewhere, Residency
 
 __all__ = ["InboxService"]
@@ -81,64 +82,110 @@ class InboxService:
         )
 
     async def receive(self, operations: Operations) -> None:
-        """Apply what has come, in order. A command that is refused is answered with the refusal."""
+        """Apply what has come. A command that is refused is answered with the refusal.
+
+        The messages of one execution are applied in order, and one that stays holds back those behind it; different executions do
+        not wait for each other. Nobody waits for a commit but whoever asks for the next page: a page is a commit or two.
+        """
         node = self._node
         after = 0
+        held: set[str] = set()  # executions with a message that stays
         while messages := await node.store.pending(node.node_id, after=after, limit=_PAGE):
+            lines: dict[str, list[Message]] = {}
             for message in messages:
-                await self._apply(operations, message)
+                if message.execution_id not in held:
+                    lines.setdefault(message.execution_id, []).append(message)
+            found = await asyncio.gather(
+                *(self._apply_in_order(operations, line) for line in lines.values()), return_exceptions=True
+            )
+            for execution_id, through in zip(lines, found, strict=True):
+                if isinstance(through, BaseException):
+                    raise through
+                if not through:
+                    held.add(execution_id)
             after = messages[-1].message_id
 
-    async def _apply(self, operations: Operations, message: Message) -> None:
+    async def _apply_in_order(self, operations: Operations, line: Sequence[Message]) -> bool:
+        """Begin one behind the other, then wait for all of them. Whether every one is dealt with."""
+        begun: dict[int, asyncio.Future[Verdict]] = {}
+        is_through = True
+        try:
+            for message in line:
+                done = await self._apply(operations, message, earlier=begun.values())
+                if done is None:
+                    is_through = False
+                    break
+                begun[message.message_id] = done
+            for message_id, done in begun.items():
+                is_through &= await self._settle(message_id, await asyncio.shield(done))
+        finally:
+            self._busy -= begun.keys()
+        return is_through
+
+    async def _settle(self, message_id: int, verdict: Verdict) -> bool:
+        if verdict is Verdict.DUPLICATE:
+            await self._node.store.reply([InboxAnswer(message_id, _APPLIED)])
+        elif verdict is Verdict.CONFLICT:
+            self._node.has_news = True  # it is still there, for whoever owns the execution now
+        return verdict is not Verdict.CONFLICT
+
+    async def _apply(
+        self, operations: Operations, message: Message, *, earlier: Iterable[asyncio.Future[Verdict]]
+    ) -> asyncio.Future[Verdict] | None:
+        """Begin to apply a message; ``None``: it stays. ``earlier``: what becomes of those before it that are on their way."""
         node, execution_id = self._node, message.execution_id
         if message.message_id in self._busy or not (execution_id in node.residents or node.may_bring_in(execution_id)):
-            return
+            return None
         try:
             letter = read_letter(message.body)
         except msgspec.DecodeError as error:
-            await self._refuse(message, StorageError("unreadable_command", f"the command cannot be read: {error}"))
-            return
+            return await self._refuse(message, StorageError("unreadable_command", f"the command cannot be read: {error}"))
         self._busy.add(message.message_id)
+        begun: asyncio.Future[Verdict] | None = None
         try:
             if await node.store.answer(message.message_id) is not None:
-                return  # another node was faster, when nobody owned the execution
-            answer = InboxAnswer(message.message_id, _APPLIED)
-            if isinstance(letter.command, StartChild):
-                verdict = await self._begin(operations, execution_id, start=letter.command, answer=answer)
+                begun = settled(Verdict.COMMITTED)  # another node was faster, when nobody owned the execution
             else:
-                verdict = await operations.answer_message(execution_id, letter.command, mark=letter.mark, answer=answer)
-            if verdict is Verdict.DUPLICATE:
-                await node.store.reply([answer])
-            elif verdict is Verdict.CONFLICT:
-                node.has_news = True  # it is still there, for whoever owns the execution now
+                begun = await self._begin(operations, message, letter=letter, earlier=earlier)
         except Elsewhere:
             _log.debug("message.elsewhere", extra={"message_id": message.message_id})
         except TaskEngineError as error:
             if isinstance(error, StorageError) or error.name in _NOT_HERE:  # it stays, for later or for another node
                 node.has_news = node.has_news or isinstance(error, StorageError)
                 _log.info("message.kept", extra={"message_id": message.message_id, "error": error.name})
+            elif Verdict.CONFLICT in [await asyncio.shield(one) for one in earlier]:
+                node.has_news = True  # it was judged by a state that is no more
             else:
-                await self._refuse(message, error)
+                begun = await self._refuse(message, error)
         finally:
-            self._busy.discard(message.message_id)
+            if begun is None:
+                self._busy.discard(message.message_id)
+        return begun
 
-    async def _begin(self, operations: Operations, execution_id: str, *, start: StartChild, answer: InboxAnswer) -> Verdict:
-        """Begin a child. One that cannot begin has failed: whoever waits for it is told so."""
+    async def _begin(
+        self, operations: Operations, message: Message, *, letter: Letter, earlier: Iterable[asyncio.Future[Verdict]]
+    ) -> asyncio.Future[Verdict]:
+        """Begin a command or a child. A child that cannot begin has failed: whoever waits for it is told so."""
+        answer = InboxAnswer(message.message_id, _APPLIED)
+        start = letter.command
+        if not isinstance(start, StartChild):
+            return await operations.answer_message(message.execution_id, start, mark=letter.mark, answer=answer, earlier=earlier)
         try:
-            return await operations.begin_child(execution_id, start, answer=answer)
+            return await operations.begin_child(message.execution_id, start, answer=answer)
         except TaskEngineError as error:
             if isinstance(error, StorageError) or error.name in _NOT_HERE or start.parent.is_detached:
                 raise
             parent, node = start.parent, self._node
             told = TaskError(type="ChildNotStarted", message=f"{error.name}: {error.message}", is_final=True)
             ended = ChildEnded(
-                at=start.at, task=parent.task, attempt=parent.attempt, child=execution_id, status=Status.FAILED, error=told
+                at=start.at, task=parent.task, attempt=parent.attempt, child=message.execution_id, status=Status.FAILED, error=told
             )
-            letter = Letter(ended, f"command:{parent.execution_id}:{execution_id}:unborn")
-            await node.store.send(parent.execution_id, encode(letter), now=node.environment.now())
+            notice = Letter(ended, f"command:{parent.execution_id}:{message.execution_id}:unborn")
+            await node.store.send(parent.execution_id, encode(notice), now=node.environment.now())
             node.on_messages()
             raise
 
-    async def _refuse(self, message: Message, error: TaskEngineError) -> None:
+    async def _refuse(self, message: Message, error: TaskEngineError) -> asyncio.Future[Verdict]:
         answer = _Answer(error=type(error).__name__, name=error.name, message=error.message, hint=error.hint)
         await self._node.store.reply([InboxAnswer(message.message_id, encode(answer))])
+        return settled(Verdict.COMMITTED)

@@ -21,7 +21,7 @@ from taskengine.runtime.node import Node
 from taskengine.runtime.residency import Elsewhere, Residency
 from taskengine.runtime.resident import Resident, Result
 
-__all__ = ["Operations", "Origin", "Started", "TakeIn"]
+__all__ = ["Operations", "Origin", "Started", "TakeIn", "settled"]
 
 _TRIES: Final = 8
 _LARGEST_PRIORITY: Final = 9
@@ -132,15 +132,17 @@ class Operations:
         self._node.residents[execution_id] = resident
         return resident
 
-    async def begin_child(self, execution_id: str, start: StartChild, *, answer: InboxAnswer) -> Verdict:
-        """Start an execution that another one wants, in the commit that answers the message. DUPLICATE: it is there already.
+    async def begin_child(self, execution_id: str, start: StartChild, *, answer: InboxAnswer) -> asyncio.Future[Verdict]:
+        """Start an execution that another one wants, in the commit that answers the message; its verdict.
+
+        DUPLICATE: it is there already.
 
         Raises ``NotFoundError`` for a workflow or a function that is not here, ``ValidationError`` for an input that does not fit,
         ``OverloadedError`` when too much is waiting already.
         """
         node = self._node
         if execution_id in node.residents or await node.store.heads((execution_id,)):
-            return Verdict.DUPLICATE
+            return settled(Verdict.DUPLICATE)
         known, given, variables = await self._take_in(start)
         self._must_accept()
         now = max(node.environment.now(), start.at)
@@ -162,7 +164,7 @@ class Operations:
         pending = node.append_nothing(resident)
         pending.answers.append(answer)
         pending.waiters.append(done)
-        return await asyncio.shield(done)
+        return done
 
     async def started(self, started: Started, *, mark: str = "") -> str:
         """Wait until a start is durable; the id of the execution, which is an earlier one's when the mark was there."""
@@ -337,16 +339,27 @@ class Operations:
                 await self._residency.give_back([one for one in seized if one != kept])
         return True
 
-    async def answer_message(self, execution_id: str, command: cmd.Command, *, mark: str, answer: InboxAnswer) -> Verdict:
-        """Apply a command that came through the inbox; its answer and its effect are one commit. DUPLICATE: its mark was there.
+    async def answer_message(
+        self,
+        execution_id: str,
+        command: cmd.Command,
+        *,
+        mark: str,
+        answer: InboxAnswer,
+        earlier: Iterable[asyncio.Future[Verdict]] = (),
+    ) -> asyncio.Future[Verdict]:
+        """Apply a command that came through the inbox; its answer and its effect are one commit, whose verdict is given.
 
+        DUPLICATE: its mark was there. CONFLICT: it is to be applied once more, also when that became of one of the ``earlier``.
         Raises what the kernel refuses with, ``NotFoundError``, and ``Elsewhere``.
         """
         node = self._node
         async with self._alone_with(mark) as begun:
             if mark and await node.store.answer_of(mark) is not None:
-                return Verdict.DUPLICATE
+                return settled(Verdict.DUPLICATE)
             resident = await self._residency.resident(execution_id)
+            if any(one.done() and one.result() is Verdict.CONFLICT for one in earlier):
+                return settled(Verdict.CONFLICT)  # what it was to follow is not in this state
             if resident is None:
                 raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
             node.must_be_open()
@@ -356,12 +369,12 @@ class Operations:
             except (CommandRefusedError, LimitError):
                 if await self._is_current(resident):
                     raise
-                return Verdict.CONFLICT
+                return settled(Verdict.CONFLICT)
             pending = node.append_nothing(resident)
             pending.answers.append(answer)
             pending.waiters.append(done)
             begun.append(done)
-            return await asyncio.shield(done)
+            return done
 
     async def wait(self, execution_id: str) -> Result:
         """Wait for an execution's end, here or elsewhere. Cancelling the wait changes nothing."""
@@ -407,6 +420,13 @@ class Operations:
                 raise OverloadedError(
                     "overloaded", f"{actual} {what}, {bound} allowed", hint="wait for some to end, then start again", limit=bound
                 )
+
+
+def settled(verdict: Verdict) -> asyncio.Future[Verdict]:
+    """A verdict that is known already."""
+    future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+    future.set_result(verdict)
+    return future
 
 
 def _fork(start: cmd.Start, origin: Origin) -> cmd.Fork:
