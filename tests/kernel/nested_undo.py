@@ -63,6 +63,11 @@ class Undoing:
                 self.is_wanted = compensates
             case ev.TaskCompleted(task=task):
                 self._completed(task)
+            case ev.TaskSkipped(task=task, reason=reason) if task in self.originals:
+                assert reason is ev.SkipReason.PERSON, "nobody asked for it"
+                assert task in self.begun, "it was not tried"
+                self.failed.discard(task)
+                self._completed(task)
             case ev.TaskFailed(task=task) | ev.TaskCancelled(task=task) | ev.TaskQuarantined(task=task) if task in self.originals:
                 self.failed.add(task)
             case ev.ExecutionTerminated():

@@ -225,7 +225,7 @@ def test_a_compensation_that_fails_for_good_leaves_what_it_stands_before_and_a_r
     scene.fail("e").succeed("d/[undo]").fail("b/[undo]", error=TaskError(type="Bank", message="closed"))
     assert scene.ended == (Status.FAILED, None)
     assert scene.state.error is not None
-    assert scene.state.error.message == "/e/ no; not undone: /b/[undo]/ closed"
+    assert scene.state.error.message == "/e/ no; not undone: /b/[undo]/ closed; /a/[undo]/"
     assert scene.phases("a/[undo]", "b/[undo]", "d/[undo]") == ["cancelled", "failed", "completed"]
     failed = next(event for event in scene.history if isinstance(event, ev.CompensationFailed))
     assert [scene.state.path_of(task) for task in failed.tasks] == ["/b/[undo]/", "/a/[undo]/"]

@@ -281,7 +281,47 @@ def test_what_is_being_undone_is_not_gone_on_with() -> None:
     scene = Scene(function("a", compensate=undo), function("b", "a"), on_failure=OnFailure.COMPENSATE).start()
     scene.succeed("a").fail("b")
     assert refusal(scene, "/b/").name == "compensating"
-    assert refusal(scene, "/a/[undo]/").name == "not_a_step"
+    assert refusal(scene, "/a/[undo]/").name == "task_running"
+    scene.succeed("a/[undo]")
+    assert refusal(scene, "/a/[undo]/").name == "task_already_finished"
+
+
+def undone_by_hand(*, max_attempts: int = 1) -> Scene:
+    """Of three steps the last fails, and what undoes the second does too."""
+    undo = function("", retry=RetryPolicy(max_attempts=max_attempts, jitter=0.0, initial_interval_ms=60_000))
+    steps = function("a", compensate=undo), function("b", "a", compensate=undo), function("c", "b")
+    scene = Scene(*steps, on_failure=OnFailure.COMPENSATE).start()
+    return scene.succeed("a").succeed("b").fail("c").fail("b/[undo]")
+
+
+def test_what_cannot_be_undone_and_was_by_hand_is_skipped_and_the_rest_is_undone() -> None:
+    scene = undone_by_hand()
+    assert (scene.ended, scene.phases("b/[undo]", "a/[undo]")) == ((Status.FAILED, None), ["failed", "cancelled"])
+    assert refusal(scene, "/a/[undo]/").name == "task_not_failed"
+    scene.skip("/b/[undo]/")
+    assert scene.admit() == ["a/[undo]"]
+    scene.succeed("a/[undo]")
+    assert scene.ended == (Status.FAILED, Outcome.COMPENSATED)
+    assert scene.phases("b/[undo]", "a/[undo]") == ["skipped", "completed"]
+    assert refusal(scene, "/b/[undo]/").name == "task_already_finished"
+
+
+def test_what_is_about_to_be_undone_once_more_may_be_skipped_at_once() -> None:
+    scene = undone_by_hand(max_attempts=2)
+    assert scene.phases("b/[undo]") == ["retrying"]
+    scene.skip("/b/[undo]/")
+    assert scene.admit() == ["a/[undo]"]
+    scene.succeed("a/[undo]")
+    assert scene.ended == (Status.FAILED, Outcome.COMPENSATED)
+
+
+def test_the_last_one_that_is_skipped_ends_it() -> None:
+    scene = undone_by_hand()
+    scene.skip("/b/[undo]/")
+    scene.admit()
+    scene.fail("a/[undo]")
+    scene.skip("/a/[undo]/")
+    assert scene.ended == (Status.FAILED, Outcome.COMPENSATED)
 
 
 def test_a_failure_that_did_not_count_is_no_flaw_once_it_was_skipped() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskengine.kernel import graph, subtree
+from taskengine.kernel import graph, saga, subtree
 from taskengine.kernel.state import Execution
 from taskengine.model import event as ev
 from taskengine.model.effect import Effect
@@ -27,5 +27,9 @@ def skipped(state: Execution, event: ev.TaskSkipped, effects: list[Effect]) -> N
     state.timers.drop_all(number)
     if event.reason is ev.SkipReason.PERSON:
         state.skipped_by_person[number] = (event.by, event.note)
+    had_begun = Phase.PENDING < state.phase[number] < Phase.COMPLETED
     graph.enter(state, number, Phase.SKIPPED)
+    if number >= state.undo_from:
+        saga.ended(state, number, had_begun=had_begun)
+        return
     graph.settle_dependents(state, number, graph.ended_as(state, number))

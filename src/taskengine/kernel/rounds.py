@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from taskengine.errors import CommandRefusedError
+from taskengine.kernel.saga import UNDONE
 from taskengine.kernel.state import Execution
 from taskengine.kernel.subtree import sweeper_of
 from taskengine.model import command as cmd
@@ -36,7 +38,7 @@ def retried(state: Execution, command: cmd.Retry, at: Instant) -> Sequence[ev.Ev
 def _undone_again(state: Execution, number: int, at: Instant, command: cmd.Retry) -> Sequence[ev.Event]:
     """After a compensation that failed, what was not undone, or one of it and what it stood before; nothing else begins again."""
     assert state.saga is not None
-    left = [one for one in state.saga.undoes.values() if state.phase[one] != Phase.COMPLETED]
+    left = [one for one in state.saga.undoes.values() if state.phase[one] not in UNDONE]
     tasks = left if number == 0 else [one for one in left if one == number or not _has_begun(state, one)]
     if not tasks or (number and number not in tasks):
         what = (
@@ -79,7 +81,6 @@ def _is_done_with(state: Execution, number: int) -> bool:
 def _retry_part(state: Execution, number: int, at: Instant, command: cmd.Retry) -> Sequence[ev.Event]:
     """A new round of one task, or of a group, while the execution goes on."""
     must_not_be_cancelling(state, number)
-    _must_not_be_over(state, number, command.path)
     phase = state.phase[number]
     task = state.live.get(number)
     is_stuck = task is not None and task.is_stuck
@@ -87,6 +88,7 @@ def _retry_part(state: Execution, number: int, at: Instant, command: cmd.Retry) 
         raise CommandRefusedError(
             "compensating", "what was done is being undone", hint="retry what is not undone when that has ended"
         )
+    _must_not_be_over(state, number, command.path)
     if phase not in {Phase.FAILED, Phase.CANCELLED, Phase.RETRYING, Phase.EXPANDED} and not is_stuck:
         raise CommandRefusedError("task_not_failed", f"{state.path_of(number)} is {state.status_of(number)}")
     if phase in {Phase.RETRYING, Phase.WAITING} or (number not in state.groups and _is_around_open(state, number)):
@@ -109,6 +111,8 @@ def skipped(state: Execution, command: cmd.Skip, at: Instant) -> Sequence[ev.Eve
     task = state.live.get(number)
     attempt = task.attempt if task is not None else 0
     skip = ev.TaskSkipped(at=at, task=number, reason=ev.SkipReason.PERSON, by=command.by, note=command.reason)
+    if number >= state.undo_from:
+        return (skip,) if not state.is_finished else (*_undone_again(state, number, at, cmd.Retry(**_asked(command))), skip)
     if state.phase[number] < Phase.COMPLETED and not state.is_finished:
         return (skip,)
     if not state.is_finished and _is_around_open(state, number):
@@ -117,9 +121,27 @@ def skipped(state: Execution, command: cmd.Skip, at: Instant) -> Sequence[ev.Eve
     return (ev.ExecutionRetried(at=at, path=command.path, tasks=(number,), by=command.by, reason=command.reason), skip)
 
 
+def _asked(command: cmd.Skip) -> dict[str, Any]:
+    return {"at": command.at, "path": command.path, "by": command.by, "reason": command.reason}
+
+
+def _must_be_failing(state: Execution, number: int, path: str) -> None:
+    """What undoes a step may be skipped when it was tried and has failed: a person has undone it, or does without."""
+    phase = state.phase[number]
+    if phase in UNDONE:
+        raise CommandRefusedError("task_already_finished", f"cannot skip {path}: it is {state.status_of(number)}")
+    if not _has_begun(state, number):
+        raise CommandRefusedError("task_not_failed", f"{path} has not begun yet", hint="only what was tried can be skipped")
+    if phase == Phase.RUNNING or number in state.children:
+        raise CommandRefusedError("task_running", f"{path} is running", hint="wait for its end")
+
+
 def _must_be_skippable(state: Execution, number: int, path: str) -> None:
-    if number == state.scopes[number].base or number >= state.undo_from:
-        what = "an execution" if number == 0 else "a block at work" if number < state.undo_from else "what undoes a step"
+    if number >= state.undo_from:
+        _must_be_failing(state, number, path)
+        return
+    if number == state.scopes[number].base:
+        what = "an execution" if number == 0 else "a block at work"
         raise CommandRefusedError("not_a_step", f"{path} is {what}: only a step can be skipped")
     if state.saga is not None:
         raise CommandRefusedError("compensating", "what was done is being undone, or has been", hint="start it anew, or fork it")

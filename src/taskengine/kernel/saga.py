@@ -7,6 +7,8 @@ complete, or say nothing of how they are undone, are undone at once. Garcia-Moli
 
 from __future__ import annotations
 
+from typing import Final
+
 from taskengine.kernel import graph, subtree
 from taskengine.kernel.scope import Saga, Scope
 from taskengine.kernel.state import Execution
@@ -14,7 +16,9 @@ from taskengine.model import event as ev
 from taskengine.model.effect import Effect
 from taskengine.model.status import Phase
 
-__all__ = ["begun", "ended", "enrol", "failed", "walk"]
+__all__ = ["UNDONE", "begun", "ended", "enrol", "failed", "walk"]
+
+UNDONE: Final = frozenset({Phase.COMPLETED, Phase.SKIPPED})  # skipped: a person has undone it, or does without
 
 
 def begun(state: Execution, event: ev.CompensationStarted, effects: list[Effect]) -> None:
@@ -60,7 +64,7 @@ def ended(state: Execution, number: int, *, had_begun: bool) -> None:
     saga = state.saga
     assert saga is not None
     saga.open -= had_begun
-    if state.phase[number] == Phase.COMPLETED:
+    if state.phase[number] in UNDONE:
         _proceed(state, saga, [saga.originals[number - saga.first]])
 
 
@@ -83,7 +87,7 @@ def _proceed(state: Execution, saga: Saga, stack: list[int]) -> None:
     while stack:
         number = stack.pop()
         undo = saga.undoes.get(number)
-        if undo is not None and state.phase[undo] != Phase.COMPLETED:
+        if undo is not None and state.phase[undo] not in UNDONE:
             if state.phase[undo] == Phase.PENDING:
                 graph.make_ready(state, undo)
                 saga.open += 1

@@ -18,6 +18,7 @@ from taskengine.kernel.approval import escalated, stopped_clocks
 from taskengine.kernel.attempt import attempt_timed_out, completion, expression_failure
 from taskengine.kernel.begin import begin
 from taskengine.kernel.context import context
+from taskengine.kernel.saga import UNDONE
 from taskengine.kernel.scope import Saga
 from taskengine.kernel.state import Execution
 from taskengine.kernel.timing import Clock
@@ -28,6 +29,7 @@ from taskengine.model.workflow import OnFailure
 
 __all__ = ["settle"]
 
+_SHOWN: Final = 8  # compensations that are named
 _TIMEOUTS: Final = {
     Clock.ATTEMPT: ev.TimeoutKind.ATTEMPT,
     Clock.TOTAL: ev.TimeoutKind.TOTAL,
@@ -233,15 +235,21 @@ def _undone_first(state: Execution, end: ev.Event) -> ev.Event:
 
 def _undone(state: Execution, saga: Saga, at: Instant) -> Sequence[ev.Event]:
     """No compensation is at work any more: everything was undone, or some of it cannot be."""
-    left = tuple(number for number in saga.undoes.values() if state.phase[number] != Phase.COMPLETED)
+    left = tuple(number for number in saga.undoes.values() if state.phase[number] not in UNDONE)
     if not left:
         end: ev.Event = ev.ExecutionCancelled(at=at, reason=state.cancel_reason, outcome=Outcome.COMPENSATED)
         if saga.error is not None:
             end = ev.ExecutionFailed(at=at, error=saga.error, outcome=Outcome.COMPENSATED)
         return (ev.CompensationCompleted(at=at), end)
-    failed = next((number for number in left if state.phase[number] == Phase.FAILED), left[0])
-    why = groups.blame(state, failed) if failed in state.live and state.live[failed].error is not None else None
-    what = f"not undone: {why.message if why is not None else state.path_of(failed)}"
+    what = f"not undone: {_not_undone(state, left)}"
     error = saga.error if saga.error is not None else TaskError(type="CompensationFailed")
     told = msgspec.structs.replace(error, message=f"{error.message}; {what}" if error.message else what)
     return (ev.CompensationFailed(at=at, tasks=left), ev.ExecutionFailed(at=at, error=told, outcome=saga.outcome))
+
+
+def _not_undone(state: Execution, left: Sequence[int]) -> str:
+    """What could not be undone and why, then what was not because of that."""
+    tried = [number for number in left if number in state.live and state.live[number].error is not None]
+    shown = [groups.blame(state, number).message for number in tried]
+    shown += [state.path_of(number) for number in left if number not in tried]
+    return "; ".join(shown[:_SHOWN]) + (f"; and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
