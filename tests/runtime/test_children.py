@@ -161,3 +161,90 @@ async def test_parent_and_child_go_on_in_another_process(tmp_path: Path) -> None
     async with make(tmp_path / "engine.db") as engine:
         await engine.signal(child, "go", data=5)
         assert (await engine.wait_for_instance(execution.id, timeout=10)).output == 5
+
+
+HOLD = Step(id="hold", type="function", config={"function": "hold"})  # what runs keeps its execution here
+LEAF = Workflow(name="leaf", steps=(HOLD,))
+
+
+def held(workflow: str) -> Workflow:
+    return Workflow(name=f"held-{workflow}", steps=(HOLD, Step(id="sub", type="workflow", config={"workflow": workflow})))
+
+
+async def hold() -> None:
+    await asyncio.Event().wait()
+
+
+def holding(store: MemoryStore) -> Engine:
+    return Engine(store, functions={"hold": hold}, settings=NodeSettings(stop_grace_ms=0))
+
+
+def controlling(database: MemoryDatabase) -> Engine:
+    return Engine(MemoryStore(database), settings=NodeSettings(can_run=False, together_poll_ms=5))
+
+
+async def paused(engine: Engine, *executions: str) -> None:
+    """Once their rows say so."""
+    async with asyncio.timeout(10):
+        while {(await engine.get_instance(one)).status for one in executions} != {"paused"}:
+            await asyncio.sleep(0)
+
+
+class Slow(MemoryStore):
+    """Writes pauses of every execution but one only when it may."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        super().__init__(database)
+        self.may_write = asyncio.Event()
+        self.at_once = ""
+
+    async def commit(self, batch: Any) -> Any:
+        paused = {append.summary.execution_id for append in batch if any(b"SubtreePaused" in event for event in append.events)}
+        if paused - {self.at_once}:
+            await self.may_write.wait()
+        return await super().commit(batch)
+
+
+async def test_a_pause_from_another_process_is_acknowledged_when_every_stream_has_it() -> None:
+    database = MemoryDatabase()
+    owners = Slow(database)
+    async with holding(owners) as owner, controlling(database) as other:
+        await owner.deploy(LEAF)
+        middle = await owner.deploy(held("leaf"))
+        execution = await owner.execute_workflow(held(middle.name))
+        async with asyncio.timeout(10):
+            while len(family := [row.execution_id for row in await rows(owner)]) < 3:
+                await asyncio.sleep(0)
+        owners.at_once = execution.id
+        pausing = asyncio.create_task(other.pause_instance(execution.id, by="ann"))
+        await paused(owner, execution.id)
+        for _ in range(20):
+            await asyncio.sleep(0.005)  # more than a poll of whoever waits for the answer
+        assert not pausing.done()  # its children have not written it down
+        owners.may_write.set()
+        await asyncio.wait_for(pausing, 10)
+        assert {(await owner.get_instance(one)).status for one in family} == {"paused"}
+        await other.cancel_instance(execution.id)
+        assert (await owner.wait_for_instance(execution.id, timeout=10)).status is Status.CANCELLED
+        assert {row.status for row in await rows(owner)} == {"cancelled"}
+
+
+async def test_a_pause_that_nobody_has_answered_is_answered_by_the_next_owner_and_counts_once() -> None:
+    database = MemoryDatabase()
+    owners = Slow(database)
+    async with controlling(database) as other:
+        async with holding(owners) as owner:
+            await owner.deploy(LEAF)
+            execution = await owner.execute_workflow(held("leaf"))
+            child = await child_of(owner, execution.id)
+            owners.at_once = execution.id
+            pausing = asyncio.create_task(other.pause_instance(execution.id))
+            await paused(other, execution.id)
+            assert not pausing.done()
+            owners.may_write.set()
+        async with holding(MemoryStore(database)) as heir:
+            await asyncio.wait_for(pausing, 10)
+            assert {(await heir.get_instance(one)).status for one in (execution.id, child)} == {"paused"}
+            for one in (execution.id, child):
+                kinds = [stored.body for stored in await heir.store.events(one, after=0, limit=100)]
+                assert sum(b'"SubtreePaused"' in body for body in kinds) == 1

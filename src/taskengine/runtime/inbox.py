@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -18,13 +19,13 @@ from taskengine.errors import (
     TaskEngineError,
 )
 from taskengine.model.command import ChildEnded, Command
-from taskengine.model.effect import StartChild
+from taskengine.model.effect import Post, StartChild
 from taskengine.model.status import Status
 from taskengine.model.value import TaskError, encode
 from taskengine.ports.store import InboxAnswer, Message, Verdict
 from taskengine.runtime.letters import Letter, read_letter
 from taskengine.runtime.node import Node
-from taskengine.runtime.operations import Operations, settled
+from taskengine.runtime.operations import CONTROLS, Operations, settled
 from taskengine.runtime.residency import Elsewhere, Residency
 
 __all__ = ["InboxService"]
@@ -57,6 +58,7 @@ class InboxService:
         self._residency = residency
         self._timeout_ms = answer_timeout_ms
         self._busy: set[int] = set()  # messages being applied
+        self._crossing: dict[int, asyncio.Task[None]] = {}  # messages whose control is on its way through a family
 
     async def forward(self, execution_id: str, command: Command, *, mark: str = "") -> None:
         """Send a command to the owner and wait for its answer. Raises what the owner refused with.
@@ -134,6 +136,8 @@ class InboxService:
     ) -> asyncio.Future[Verdict] | None:
         """Begin to apply a message; ``None``: it stays. ``earlier``: what becomes of those before it that are on their way."""
         node, execution_id = self._node, message.execution_id
+        if message.message_id in self._crossing:
+            return settled(Verdict.COMMITTED)
         if message.message_id in self._busy or not (execution_id in node.residents or node.may_bring_in(execution_id)):
             return None
         try:
@@ -169,7 +173,11 @@ class InboxService:
         answer = InboxAnswer(message.message_id, _APPLIED)
         start = letter.command
         if not isinstance(start, StartChild):
-            return await operations.answer_message(message.execution_id, start, mark=letter.mark, answer=answer, earlier=earlier)
+            mark = letter.mark or (f"message:{message.message_id}" if isinstance(start, CONTROLS) else "")
+            done, crossing = await operations.answer_message(message.execution_id, start, mark=mark, answer=answer, earlier=earlier)
+            if crossing:
+                self._follow(operations, crossing, done=done, message=message)
+            return done
         try:
             return await operations.begin_child(message.execution_id, start, answer=answer)
         except TaskEngineError as error:
@@ -184,6 +192,37 @@ class InboxService:
             await node.store.send(parent.execution_id, encode(notice), now=node.environment.now())
             node.on_messages()
             raise
+
+    def _follow(self, operations: Operations, crossing: Sequence[Post], *, done: asyncio.Future[Verdict], message: Message) -> None:
+        """Answer a control when every execution it crosses to has written it down. Should this process die, its mark is there."""
+
+        async def follow() -> None:
+            if await asyncio.shield(done) is not Verdict.COMMITTED:
+                return
+            try:
+                await operations.crossed(crossing)
+            except TaskEngineError as error:
+                await self._refuse(message, error)
+            else:
+                await self._node.store.reply([InboxAnswer(message.message_id, _APPLIED)])
+
+        task = asyncio.get_running_loop().create_task(follow(), name="taskengine-crossing")
+        self._crossing[message.message_id] = task
+        task.add_done_callback(partial(self._crossed, message.message_id))
+
+    def _crossed(self, message_id: int, task: asyncio.Task[None]) -> None:
+        del self._crossing[message_id]
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._node.has_news = True  # its message is still there, and its mark says that it has been applied
+            _log.warning("message.unanswered", exc_info=error)
+
+    async def close(self) -> None:
+        """Wait for nobody any more: whoever owns the execution next answers."""
+        left = tuple(self._crossing.values())
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _refuse(self, message: Message, error: TaskEngineError) -> asyncio.Future[Verdict]:
         answer = _Answer(error=type(error).__name__, name=error.name, message=error.message, hint=error.hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, Protocol
 
@@ -21,8 +21,9 @@ from taskengine.runtime.node import Node
 from taskengine.runtime.residency import Elsewhere, Residency
 from taskengine.runtime.resident import Resident, Result
 
-__all__ = ["Operations", "Origin", "Started", "TakeIn", "settled"]
+__all__ = ["CONTROLS", "Operations", "Origin", "Started", "TakeIn", "settled"]
 
+CONTROLS: Final = (cmd.Pause, cmd.Resume, cmd.Cancel, cmd.Terminate)  # which cross to other executions
 _TRIES: Final = 8
 _LARGEST_PRIORITY: Final = 9
 _CHILD_APPEARS_S: Final = 30.0
@@ -224,7 +225,7 @@ class Operations:
         What was posted is done here at once, under the mark of the letter, which then finds that it has been done.
         """
         for post in posts:
-            if isinstance(post.letter, cmd.Pause | cmd.Resume | cmd.Cancel | cmd.Terminate):
+            if isinstance(post.letter, CONTROLS):
                 await self._acknowledged(await self._also(post.execution_id, post.letter, mark=post.mark))
 
     async def _also(self, execution_id: str, command: cmd.Command, *, mark: str) -> Iterable[Post]:
@@ -347,34 +348,41 @@ class Operations:
         mark: str,
         answer: InboxAnswer,
         earlier: Iterable[asyncio.Future[Verdict]] = (),
-    ) -> asyncio.Future[Verdict]:
+    ) -> tuple[asyncio.Future[Verdict], Sequence[Post]]:
         """Apply a command that came through the inbox; its answer and its effect are one commit, whose verdict is given.
 
         DUPLICATE: its mark was there. CONFLICT: it is to be applied once more, also when that became of one of the ``earlier``.
+        With controls for other executions the commit has no answer: ``crossed`` says when that is due.
         Raises what the kernel refuses with, ``NotFoundError``, and ``Elsewhere``.
         """
         node = self._node
         async with self._alone_with(mark) as begun:
             if mark and await node.store.answer_of(mark) is not None:
-                return settled(Verdict.DUPLICATE)
+                return settled(Verdict.DUPLICATE), ()
             resident = await self._residency.resident(execution_id)
             if any(one.done() and one.result() is Verdict.CONFLICT for one in earlier):
-                return settled(Verdict.CONFLICT)  # what it was to follow is not in this state
+                return settled(Verdict.CONFLICT), ()  # what it was to follow is not in this state
             if resident is None:
                 raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
             node.must_be_open()
             done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
             try:
-                node.turn(resident, command, marks=(Mark(mark, b"", node.environment.now()),) if mark else ())
+                turn = node.turn(resident, command, marks=(Mark(mark, b"", node.environment.now()),) if mark else ())
             except (CommandRefusedError, LimitError):
                 if await self._is_current(resident):
                     raise
-                return settled(Verdict.CONFLICT)
+                return settled(Verdict.CONFLICT), ()
             pending = node.append_nothing(resident)
-            pending.answers.append(answer)
+            crossing = [effect for effect in turn.effects if type(effect) is Post and isinstance(effect.letter, CONTROLS)]
+            if not crossing:
+                pending.answers.append(answer)
             pending.waiters.append(done)
             begun.append(done)
-            return done
+            return done, crossing
+
+    async def crossed(self, posts: Iterable[Post]) -> None:
+        """Wait until a control that has crossed to other executions is written down by all of them."""
+        await self._acknowledged(posts)
 
     async def wait(self, execution_id: str) -> Result:
         """Wait for an execution's end, here or elsewhere. Cancelling the wait changes nothing."""
