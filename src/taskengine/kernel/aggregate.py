@@ -20,9 +20,9 @@ def aggregated(config: Mapping[str, Any]) -> Any:
         raise ValueError("items is a list")
     items = cast("list[Any]", given)
     name = config.get("operation") or "collect"
-    if name not in OPERATIONS:
+    if not isinstance(name, str) or name not in OPERATIONS:
         raise ValueError(f"operation is one of {', '.join(OPERATIONS)}, not {name!r}")
-    field, key = config.get("field"), config.get("group_by")
+    field, key = _name(config, "field"), _name(config, "group_by")
     if key is None:
         return OPERATIONS[name](_values(items, field))
     grouped: dict[str, list[Any]] = {}
@@ -30,6 +30,13 @@ def aggregated(config: Mapping[str, Any]) -> Any:
         held = _at(item, key)
         grouped.setdefault(held if isinstance(held, str) else encode(held).decode(), []).append(item)
     return {held: OPERATIONS[name](_values(members, field)) for held, members in grouped.items()}
+
+
+def _name(config: Mapping[str, Any], key: str) -> str | None:
+    name = config.get(key)
+    if name is not None and not isinstance(name, str):
+        raise ValueError(f"{key} is a text, not {name!r}"[:200])
+    return name
 
 
 def _values(items: list[Any], field: str | None) -> list[Any]:

@@ -100,8 +100,12 @@ def _workflow(state: Execution, number: int, attempt: int, at: Instant, config: 
         raise ValueError(f"workflow is a name, not {config.get('workflow')!r}")
     if state.parent is not None and state.parent.depth >= _DEEPEST:
         raise ValueError(f"workflows call each other {_DEEPEST} deep")
+    for key, kind in (("version", str), ("detach", bool)):
+        if not isinstance(config.get(key), kind | None):
+            raise ValueError(f"{key} is {'a text' if kind is str else 'true or false'}, not {config[key]!r}"[:200])
     child = child_id(state, number, attempt, at)
-    started = ev.TaskStarted(at=at, task=number, attempt=attempt, input=raw(dict(config)), child=child)
+    said = {key: value for key, value in config.items() if value is not None or key == "input"}
+    started = ev.TaskStarted(at=at, task=number, attempt=attempt, input=raw(said), child=child)
     if config.get("detach"):
         return (started, *completion(state, number, attempt, at, output=raw({"execution_id": child})))
     return (started,)

@@ -15,7 +15,7 @@ from taskengine.kernel.plan import SuccessPlan
 from taskengine.kernel.scope import Group, Scope
 from taskengine.kernel.state import Execution
 from taskengine.model import event as ev
-from taskengine.model.status import STATUS_OF, Outcome, Phase, Status
+from taskengine.model.status import STATUS_OF, TERMINAL, Outcome, Phase, Status
 from taskengine.model.value import NONE, Instant, Raw, TaskError, encode, raw
 
 __all__ = ["blame", "closed_scope", "ends_of_steps", "holds", "spread"]
@@ -205,8 +205,8 @@ def _ends_of_scopes(state: Execution, group: Group) -> Iterator[_End]:
 
 
 def ends_of_steps(state: Execution) -> Iterator[_End]:
-    """How the workflow's own steps have ended, or stand."""
+    """How the workflow's own steps have ended; what has not is cut off, and counts as cancelled."""
     for number in range(1, state.plan.size + 1):
         task = state.live.get(number)
         status = Status.COMPLETED if task is not None and task.is_handled else STATUS_OF[state.phase[number]]
-        yield _End(status, state.outputs.get(number, NONE))
+        yield _End(status if status in TERMINAL else Status.CANCELLED, state.outputs.get(number, NONE))

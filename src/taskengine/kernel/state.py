@@ -9,7 +9,7 @@ looked at in vain leaves ``spreading`` and ``matchable``.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from taskengine.kernel.plan import Plan, StepPlan, unknown_path
@@ -20,8 +20,10 @@ from taskengine.kernel.timing import Timers
 from taskengine.model.status import STATUS_OF, Outcome, Phase, Status
 from taskengine.model.value import ABSENT, Instant, Parent, Raw, TaskError
 
-__all__ = ["LOSSES_BEFORE_SUSPECT", "NEVER", "SUSPECT_LOSSES", "Execution"]
+__all__ = ["BY_PERSON", "INHERITED", "LOSSES_BEFORE_SUSPECT", "NEVER", "SUSPECT_LOSSES", "Execution"]
 
+BY_PERSON: Final = 1  # who holds the whole execution: people,
+INHERITED: Final = 2  # and what started it
 LOSSES_BEFORE_SUSPECT: Final = 2
 NEVER: Final = 1 << 62  # no task has that number
 SUSPECT_LOSSES: Final = 5
@@ -59,6 +61,7 @@ class Execution:
         "pause_started_at",
         "paused",
         "paused_ms",
+        "pauses",
         "phase",
         "plan",
         "priority",
@@ -117,6 +120,7 @@ class Execution:
         self.live: dict[int, Task] = {}
         self.outputs: dict[int, Raw] = {}
         self.paused: set[int] = set()  # tasks at which a pause was asked for; 0 is told by pause_started_at
+        self.pauses = 0  # of the whole: BY_PERSON, INHERITED or both
         self.pause_started_at: Instant | None = None
         self.paused_ms = 0
         self.timers = Timers()
@@ -217,10 +221,17 @@ class Execution:
 
     def held_by(self, number: int) -> int:
         """The task that is paused, of this one and the groups around it; 0 when none is."""
-        while number > 0 and number not in self.paused:
+        return next((one for one in self.at_or_above(number) if one in self.paused), 0)
+
+    def at_or_above(self, number: int) -> Iterator[int]:
+        """The task and the groups around it, from the inside; what undoes a task stands below that."""
+        if number >= self.undo_from and self.saga is not None:
+            yield number
+            number = self.saga.originals[number - self.undo_from]
+        while number > 0:
+            yield number
             scope = self.scopes[number]
             number = scope.base if number != scope.base else scope.container
-        return max(0, number)
 
     def path_of(self, number: int) -> str:
         """Where a task stands in the tree."""

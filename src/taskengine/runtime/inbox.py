@@ -101,9 +101,11 @@ class InboxService:
                 *(self._apply_in_order(operations, line) for line in lines.values()), return_exceptions=True
             )
             for execution_id, through in zip(lines, found, strict=True):
-                if isinstance(through, BaseException):
+                if isinstance(through, Exception):
+                    _log.error("message.broken", exc_info=through, extra={"execution_id": execution_id})
+                elif isinstance(through, BaseException):
                     raise through
-                if not through:
+                if through is not True:
                     held.add(execution_id)
             after = messages[-1].message_id
 
