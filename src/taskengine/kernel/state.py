@@ -194,7 +194,13 @@ class Execution:
             return True
         if self.counts[Phase.RUNNING] or self.closing:
             return False
-        return self.is_paused or not (self.ready or self.suspects or self.unjudged or self.spreading)
+        return self.is_paused or not (self.ready or self.suspects or self.is_moving)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether settling would find something to say: a turn was cut, or nobody has looked since it was read."""
+        is_undone = self.saga is not None and not self.saga.open
+        return bool(self.unjudged or self.spreading or self.skips or self.matchable or self.closing or is_undone)
 
     @property
     def open_count(self) -> int:
