@@ -17,7 +17,19 @@ from taskengine.define.spans import DurationError, read_duration
 from taskengine.errors import DefinitionError
 from taskengine.model.workflow import Isolation, Join, OnError, RetryPolicy, Success
 
-__all__ = ["Duration", "Retry", "TaskOptions", "errors_of", "fields_of", "milliseconds", "policy_of", "success_of", "word_of"]
+__all__ = [
+    "Duration",
+    "Retry",
+    "StepOptions",
+    "TaskOptions",
+    "UndoableOptions",
+    "errors_of",
+    "fields_of",
+    "milliseconds",
+    "policy_of",
+    "success_of",
+    "word_of",
+]
 
 Duration: TypeAlias = float | str | timedelta
 Retry: TypeAlias = RetryPolicy | int | Mapping[str, Any]
@@ -46,6 +58,18 @@ class TaskOptions(TypedDict, total=False):
     idempotent: bool
     on_error: OnError | str
     tags: Iterable[str]
+
+
+class UndoableOptions(TaskOptions, total=False):
+    """The words of a decorated task. ``compensate``: the task, or the function that calls one, which undoes it."""
+
+    compensate: Callable[..., object]
+
+
+class StepOptions(UndoableOptions, total=False):
+    """The words of a step that a traced function adds. ``after``: results of steps, or their ids, that come before it."""
+
+    after: object
 
 
 def milliseconds(value: object, *, what: str) -> int:
