@@ -20,7 +20,17 @@ from taskengine.define.bodies import compensation
 from taskengine.define.declared import Declared, Drawn, not_yet, sound
 from taskengine.define.functions import body_of, is_context, name_of, together
 from taskengine.define.iterated import leaked
-from taskengine.define.options import Duration, Retry, UndoableOptions, fields_of, milliseconds, policy_of, success_of, word_of
+from taskengine.define.options import (
+    Duration,
+    Retry,
+    StepOptions,
+    UndoableOptions,
+    fields_of,
+    milliseconds,
+    policy_of,
+    success_of,
+    word_of,
+)
 from taskengine.define.phrase import described, listed, quoted
 from taskengine.define.placeholder import Placeholder, written
 from taskengine.define.signature import input_schema_of, parameters_of
@@ -186,16 +196,23 @@ class DecoratedWorkflow(Drawn, Generic[P, R]):
         self._declared: Declared | None = None
         functools.update_wrapper(self, function)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function, here and now, recorded nowhere; while another workflow is declared, add a step that runs this one."""
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> R: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> R:
+        """Call the function, here and now, recorded nowhere; while another workflow is declared, add a step that runs this one.
+
+        The step also takes ``when=`` and ``after=``; ``sub_workflow`` says more.
+        """
+        function: Callable[..., R] = self._function
         if current() is None:
-            return self._function(*args, **kwargs)
-        function: Callable[..., Any] = self._function
+            return function(*args, **kwargs)
         parameters = parameters_of(function)
-        after: object = () if "after" in parameters else kwargs.pop("after", ())
+        options = {word: kwargs.pop(word) for word in ("after", "when") if word in kwargs and word not in parameters}
         given = _given(function, args, kwargs=kwargs, parameters=parameters)
         _must_be_given(parameters, given, of=self.name)
-        return cast("R", sub_workflow(self, given, after=after))
+        return cast("R", sub_workflow(self, given, **cast("StepOptions", options)))
 
     @property
     def workflow(self) -> Workflow:

@@ -25,7 +25,8 @@ MARKED: Final = re.compile(r"\b(item|index)\.__(\d+)__(?!\w)")
 class Placeholder:
     """A value of the run, by the expression that reads it.
 
-    ``rows.count``, ``rows["a b"]`` and ``rows[0]`` read parts of it; comparisons and ``& | ~`` make conditions for ``when=``.
+    ``rows.count``, ``rows["a b"]`` and ``rows[0]`` read parts of it; comparisons and ``& | ~`` make conditions for ``when=``,
+    ``+ - * / // %`` further expressions.
     """
 
     __slots__ = ("__expression__", "__is_name__")  # no plain names: those are parts of the value
@@ -74,6 +75,45 @@ class Placeholder:
 
     def __invert__(self) -> Placeholder:
         return Placeholder(f"not {_operand(self)}", is_name=False)
+
+    def __add__(self, other: object) -> Placeholder:
+        return _joined("+", self, other=other)
+
+    def __radd__(self, other: object) -> Placeholder:
+        return _joined("+", other, other=self)
+
+    def __sub__(self, other: object) -> Placeholder:
+        return _joined("-", self, other=other)
+
+    def __rsub__(self, other: object) -> Placeholder:
+        return _joined("-", other, other=self)
+
+    def __mul__(self, other: object) -> Placeholder:
+        return _joined("*", self, other=other)
+
+    def __rmul__(self, other: object) -> Placeholder:
+        return _joined("*", other, other=self)
+
+    def __truediv__(self, other: object) -> Placeholder:
+        return _joined("/", self, other=other)
+
+    def __rtruediv__(self, other: object) -> Placeholder:
+        return _joined("/", other, other=self)
+
+    def __floordiv__(self, other: object) -> Placeholder:
+        return _joined("//", self, other=other)
+
+    def __rfloordiv__(self, other: object) -> Placeholder:
+        return _joined("//", other, other=self)
+
+    def __mod__(self, other: object) -> Placeholder:
+        return _joined("%", self, other=other)
+
+    def __rmod__(self, other: object) -> Placeholder:
+        return _joined("%", other, other=self)
+
+    def __neg__(self) -> Placeholder:
+        return Placeholder(f"-{_operand(self)}", is_name=False)
 
     __hash__ = None  # type: ignore[assignment]  # equality makes a condition: it can be no key and in no set
 
@@ -171,7 +211,7 @@ def condition_of(value: object, *, what: str) -> str:
     raise DefinitionError("wrong_type", f"{what}: expected a condition, found {described(value)}", hint=hint)
 
 
-def _joined(operator: str, one: Placeholder, *, other: object) -> Placeholder:
+def _joined(operator: str, one: object, *, other: object) -> Placeholder:
     return Placeholder(f"{_operand(one)} {operator} {_operand(other)}", is_name=False)
 
 
@@ -186,8 +226,8 @@ def _operand(value: object) -> str:
         return encode(value).decode()
     raise DefinitionError(
         "not_json",
-        f"a condition cannot hold {described(value)}",
-        hint="compare with text, numbers, True, False, None or another placeholder",
+        f"an expression cannot hold {described(value)}",
+        hint="compare and compute with text, numbers, True, False, None or another placeholder",
     )
 
 
