@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from taskengine.define.traced_steps import (
         aggregate,
         approval,
+        error_of,
         fail,
         noop,
         send_signal,
         set_variables,
+        status_of,
         step,
         sub_workflow,
         wait,
@@ -46,6 +48,7 @@ __all__ = [
     "case",
     "condition",
     "current_task",
+    "error_of",
     "fail",
     "loop",
     "map_over",
@@ -53,6 +56,7 @@ __all__ = [
     "parallel",
     "send_signal",
     "set_variables",
+    "status_of",
     "step",
     "sub_workflow",
     "task",
@@ -79,7 +83,10 @@ _HOMES = {
     "workflow": "taskengine.define.decorators",
     **dict.fromkeys(("case", "condition", "loop", "map_over", "parallel"), "taskengine.define.traced_blocks"),
     **dict.fromkeys(
-        ("aggregate", "approval", "fail", "noop", "send_signal", "set_variables", "step", "sub_workflow", "wait"),
+        (
+            *("aggregate", "approval", "error_of", "fail", "noop", "send_signal", "set_variables", "status_of", "step"),
+            *("sub_workflow", "wait"),
+        ),
         "taskengine.define.traced_steps",
     ),
 }

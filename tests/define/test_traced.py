@@ -15,6 +15,7 @@ from taskengine import (
     approval,
     case,
     condition,
+    error_of,
     fail,
     loop,
     map_over,
@@ -22,6 +23,7 @@ from taskengine import (
     parallel,
     send_signal,
     set_variables,
+    status_of,
     step,
     sub_workflow,
     task,
@@ -29,6 +31,7 @@ from taskengine import (
     workflow,
 )
 from taskengine.define import load_text
+from taskengine.define.options import StepOptions
 from taskengine.errors import DefinitionError
 from taskengine.model.status import Outcome, Status
 from taskengine.model.workflow import OnFailure, Step, Workflow
@@ -477,20 +480,43 @@ def test_ids_are_numbered_through_the_whole_workflow() -> None:
 def test_steps_that_read_and_set_a_variable_keep_the_order_of_the_program() -> None:
     def counting(count: int = 0) -> None:
         note(count)
+        note(count, when=count > 3)
         set_variables({"count": 1})
         note(count)
         loop(lambda: set_variables({"count": count + 1}), until=count > 5, max_iterations=9)
-        set_variables({"count": 9}, when=count > 1)
+        kept = set_variables({"count": 9}, when=count > 1)
+        note(count, after=kept)
+        note.with_options(join="any_success")(count, after=kept)
+        set_variables({"count": 3}, after=kept)
+        condition((count > 1, lambda: set_variables({"count": 4})))
         note(count)
 
     steps = steps_of(counting)
-    assert {name: steps[name].depends_on for name in ("set", "note_2", "loop", "set_3", "note_3")} == {
-        "set": ("note",),
-        "note_2": ("set",),
-        "loop": ("note_2",),
+    assert {name: one.depends_on for name, one in steps.items() if one.depends_on} == {
+        "set": ("note",),  # and not what may have been skipped
+        "note_3": ("set",),
+        "loop": ("note_3",),
         "set_3": ("loop",),
-        "note_3": ("loop",),
+        "note_4": ("set_3",),
+        "note_5": ("set_3",),
+        "set_4": ("set_3",),
+        "condition": ("set_4",),
+        "note_6": ("condition",),
     }
+    with Engine(":memory:") as engine:
+        assert engine.execute_workflow(workflow(name="w")(counting)).result(timeout=20).status is Status.COMPLETED
+
+
+def test_a_rescuer_reads_how_a_step_ended() -> None:
+    def rescued(number: int) -> Any:
+        failed = fail(type="TooMuch", message=f"{number} is too much")
+        saved = note.with_options(join="any_failed", handles=["TooMuch"])([error_of(failed).message, status_of(failed)])
+        return [saved, status_of(failed)]
+
+    with Engine(":memory:") as engine:
+        result = engine.execute_workflow(workflow(name="w")(rescued), params={"number": 3}).result(timeout=20)
+    assert (result.status, result.output) == (Status.COMPLETED, [["3 is too much", "failed"], "failed"])
+    assert steps_of(rescued)["note"].depends_on == ("fail",)
 
 
 # ── bodies ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -586,6 +612,11 @@ async def async_body() -> None:
     """No body."""
 
 
+def doubtful() -> None:
+    set_variables({"count": 1}, when="input.x")
+    note("{{ variables.count }}")
+
+
 def forgotten(number: Any) -> Any:
     return 2 * number
 
@@ -616,6 +647,7 @@ BROKEN: list[tuple[str, str, str, Callable[..., object]]] = [
     ("unknown_key", "timout", "timeout", lambda: noop(timout="1h")),  # type: ignore[call-arg]
     ("unknown_key", "count", "set_variables({", lambda: set_variables({}, count=1)),  # type: ignore[call-arg]
     ("wrong_type", "a mapping", "set_variables({", lambda: set_variables(3)),  # type: ignore[arg-type]
+    ("unordered_variable", 'step "note" comes after "set"', "condition(", doubtful),
     ("empty_block", "the body of map", "is forgotten() a task?", lambda: map_over([1], forgotten)),
     ("empty_block", "otherwise of condition", "call a task in it", lambda: condition((True, noop), otherwise=lambda: None)),
     ("async_graph", "the body of loop", "without await", lambda: loop(async_body, until="true")),
@@ -632,6 +664,8 @@ BROKEN: list[tuple[str, str, str, Callable[..., object]]] = [
     ("duplicate_step_id", '"x"', "leave the id out", lambda: [noop(id="x"), wait(duration="1s", id="x")]),
     ("id_used_around", '"x"', "another id", lambda: map_over([1], lambda: noop(id="x"), id="x")),
     ("unknown_dependency", "cannot come after", "of the same block", lambda: map_over([1], lambda item: noop(after=item))),
+    ("wrong_type", "error_of(): expected what a step gave", "not of a part", lambda: note(error_of(note("a").part))),
+    ("wrong_type", "status_of(): expected what a step gave", "not of a part", lambda: note(status_of("a"))),
     ("one_way_to_wait", "none of them", "duration", lambda: wait()),  # noqa: PLW0108
     ("missing_key", "message", "config:", lambda: fail(type="X")),
     ("unknown_choice", "operation", "average", lambda: aggregate([1], "mean")),
@@ -656,6 +690,10 @@ def test_what_cannot_be_declared_is_refused_by_name_place_and_hint(
     assert error.name == name
     assert said in error.message
     assert hint in error.hint
+
+
+def test_the_words_of_every_step_are_told() -> None:
+    assert [word for word in StepOptions.__annotations__ if f"``{word}``" not in (step.__doc__ or "")] == []
 
 
 def test_a_step_outside_of_a_workflow_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 A step depends on what it reads and on what it is told to follow; one that holds blocks also on what is read inside of them. What is
 read and surely succeeded before another dependency needs no edge of its own. Steps that set a variable and steps that read it keep
-the order of the program.
+the order of the program, as far as that skips nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from taskengine.define.phrase import described, listed, nearest, quoted
 from taskengine.define.placeholder import Placeholder, iterated
 from taskengine.define.task_builder import step_id_of
 from taskengine.errors import DefinitionError, ExpressionError, LimitError
-from taskengine.model.workflow import UNRENDERED, Join, Step
+from taskengine.model.workflow import UNRENDERED, Join, OnError, Step
 
 __all__ = ["Trace", "current", "declaring"]
 
@@ -63,6 +63,7 @@ class Trace:
         self._bodies = iter(range(1, 1_000_000))
         self._steps: dict[str, Step] = {}
         self._before: dict[str, frozenset[str]] = {}  # what has surely succeeded when the step has
+        self._sure: set[str] = set()  # what is performed whenever the block is, and whose failure is the block's
 
     def inside(self, *, knows: Collection[str] | None = None) -> Trace:
         """A block in a step of this one. ``knows``: it is repeated, and its steps know these names."""
@@ -125,8 +126,9 @@ class Trace:
         names = _names_in(step)
         reads = {one for name in names if (one := _part(name, "steps"))}.union(*(block.outside for block in blocks)) - {step.id}
         told = list(dict.fromkeys(self._followed(after, of=step.id)))
-        own = self.variables.change(step, names, inside=[block.variables for block in blocks])
-        read = [name for name in self._steps if (name in reads or name in own) and name not in told]
+        touched = _Touched(step, names, inside=[block.variables for block in blocks])
+        reads |= self.variables.before(touched, step, told=told)
+        read = [name for name in self._steps if name in reads and name not in told]
         self.outside |= reads - self._steps.keys()
         if step.join is Join.ALL_SUCCESS:
             known = {*told, *read}
@@ -137,6 +139,14 @@ class Trace:
         if step.join is Join.ALL_SUCCESS:
             surely = surely.union(depends_on, *(self._before[name] for name in depends_on))
         self._before[step.id] = surely
+        if (
+            step.when is None
+            and step.on_error is OnError.FAIL
+            and step.join is Join.ALL_SUCCESS
+            and self._sure.issuperset(depends_on)
+        ):
+            self._sure.add(step.id)
+        self.variables.note(touched, step, is_sure=step.id in self._sure)
         return Placeholder(f"steps.{step.id}.output")
 
     def depends_on(self, step_id: str) -> tuple[str, ...]:
@@ -156,7 +166,7 @@ class Trace:
         """Take note of what the block reads beside its steps: in its output, in the conditions of a loop."""
         names = _names_of_value(output).union(*(_names_of_condition(one) for one in conditions))
         self.outside |= {one for name in names if (one := _part(name, "steps"))} - self._steps.keys()
-        self.variables.read |= {one for name in names if (one := _part(name, "variables"))}
+        self.variables.reads |= {one for name in names if (one := _part(name, "variables"))}
 
     def _followed(self, after: object, *, of: str) -> Iterable[str]:
         if isinstance(after, Placeholder):
@@ -186,30 +196,49 @@ class Trace:
             self.outside.add(name)
 
 
+class _Touched:
+    """The variables that a step reads and sets, with what is inside of it."""
+
+    def __init__(self, step: Step, names: Collection[str], *, inside: Sequence[_Variables]) -> None:
+        self.reads = {one for name in names if (one := _part(name, "variables"))}.union(*(one.reads for one in inside))
+        self.sets = set(step.config if step.type == "set" else ()).union(*(one.sets for one in inside))
+
+
 class _Variables:
     """Who sets and reads the variables, as far as a block has been declared."""
 
     def __init__(self) -> None:
-        self._setter: dict[str, str] = {}  # the last one that surely runs when what it follows has
-        self._readers: dict[str, list[str]] = {}  # since then
-        self.read: set[str] = set()
-        self.set: set[str] = set()
+        self.reads: set[str] = set()
+        self.sets: set[str] = set()
+        self._setter: dict[str, str] = {}  # the last one that says no `when`
+        self._doubtful: dict[str, str] = {}  # the last one that does
+        self._readers: dict[str, list[str]] = {}  # since the last one
 
-    def change(self, step: Step, names: Collection[str], *, inside: Sequence[_Variables]) -> set[str]:
-        """Take note of a step; gives the steps before it that it has to follow."""
-        reads = {one for name in names if (one := _part(name, "variables"))}.union(*(one.read for one in inside))
-        sets = set(step.config if step.type == "set" else ()).union(*(one.set for one in inside))
-        follows = {self._setter[name] for name in reads | sets if name in self._setter}
-        follows |= {reader for name in sets for reader in self._readers.get(name, ())}
-        for name in reads:
+    def before(self, touched: _Touched, step: Step, *, told: Collection[str]) -> set[str]:
+        """The steps before it that it has to follow. ``DefinitionError("unordered_variable")``: they may be skipped."""
+        if step.join in {Join.ANY_SUCCESS, Join.ANY_FAILED}:
+            return set()  # a further dependency would change when it starts
+        names = touched.reads | touched.sets
+        for name in sorted(names & self._doubtful.keys()):
+            setter = self._doubtful[name]
+            if setter not in told:
+                message = f"step {quoted(step.id)} comes after {quoted(setter)}, which sets variables.{name} only at times"
+                hint = 'condition((test, lambda: set_variables({"n": 1}))); or say after=, to be skipped with it'
+                raise DefinitionError("unordered_variable", message, hint=hint)
+        follows = {self._setter[name] for name in names if name in self._setter}
+        return follows.union(*(self._readers.get(name, ()) for name in touched.sets))
+
+    def note(self, touched: _Touched, step: Step, *, is_sure: bool) -> None:
+        """Take note of a step that was added."""
+        self.reads |= touched.reads
+        self.sets |= touched.sets
+        for name in touched.reads if is_sure else ():
             self._readers.setdefault(name, []).append(step.id)
-        if step.when is None:  # else its followers would be skipped with it
-            for name in sets:
-                self._setter[name] = step.id
+        for name in touched.sets:
+            (self._setter if step.when is None else self._doubtful)[name] = step.id
+            if step.when is None:
                 self._readers[name] = []
-        self.read |= reads
-        self.set |= sets
-        return follows
+                self._doubtful.pop(name, None)
 
 
 def _part(name: str, root: str) -> str:

@@ -24,11 +24,13 @@ from taskengine.model.workflow import Step
 __all__ = [
     "aggregate",
     "approval",
+    "error_of",
     "fail",
     "noop",
     "opened",
     "send_signal",
     "set_variables",
+    "status_of",
     "step",
     "sub_workflow",
     "wait",
@@ -36,7 +38,13 @@ __all__ = [
 
 
 def step(type: str, settings: Mapping[str, Any] | None = None, /, **options: Unpack[StepOptions]) -> Any:
-    """Add a step of any type with its config: ``step("http", {"method": "GET", "url": f"https://example.org/{order}"})``."""
+    """Add a step of any type with its config: ``step("http", {"method": "GET", "url": f"https://example.org/{order}"})``.
+
+    Every function that adds a step takes these words, as documents have them: ``id``, ``name``, ``description``, ``config``, ``when``,
+    ``join``, ``handles``, ``input_mapping``, ``output_mapping``, ``retry``, ``timeout``, ``total_timeout``, ``queue_timeout``,
+    ``heartbeat``, ``isolation``, ``priority``, ``idempotent``, ``on_error``, ``tags``; ``after``, the results or ids of steps that it
+    follows; and ``compensate``, the task that undoes it, or a function that calls one with what the step gave.
+    """
     return _added(
         "step", TaskBuilder("step").with_type(type, written(settings or {}, what="config")), options=options, otherwise=type
     )
@@ -84,8 +92,8 @@ def approval(
 def set_variables(values: Mapping[str, Any], /, **options: Unpack[StepOptions]) -> Any:
     """Add a step that gives variables of the workflow new values: ``set_variables({"count": 1})``.
 
-    Steps that read one of them and are declared later follow it, and it follows those that were declared before; one with ``when``
-    orders nothing, as its followers would be skipped with it: set it in a ``condition``.
+    Steps that read one of them and are declared later follow it, and it follows those that were declared before and surely run. One
+    with ``when`` would skip its followers: set the variable in a ``condition``.
     """
     if not isinstance(values, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- of a program without types
         raise DefinitionError("wrong_type", f"set_variables(): expected a mapping, found {described(values)}", hint=_SET)
@@ -127,6 +135,26 @@ def aggregate(
     """Add a sum, a count and the like over items."""
     built = Steps().aggregate("aggregate", items=items, operation=operation, field=field, group_by=group_by)
     return _added("aggregate", built, options=options)
+
+
+def status_of(result: object) -> Any:
+    """How the step ended that gave this result, for a step that starts whatever became of it: ``status_of(rows) == "failed"``."""
+    return Placeholder(f"{_step_of('status_of', result)}.status")
+
+
+def error_of(result: object) -> Any:
+    """Why the step failed that should have given this result: ``error_of(paid).message``, ``error_of(paid).type``."""
+    return Placeholder(f"{_step_of('error_of', result)}.error")
+
+
+def _step_of(word: str, result: object) -> str:
+    name = result.__expression__.removesuffix(".output") if isinstance(result, Placeholder) else ""
+    if name.count(".") != 1 or not name.startswith("steps."):
+        found = repr(result) if isinstance(result, Placeholder) else described(result)
+        raise DefinitionError(
+            "wrong_type", f"{word}(): expected what a step gave, found {found}", hint=f"{word}(rows), not of a part of it"
+        )
+    return name
 
 
 def opened(word: str, built: TaskBuilder, *, options: Mapping[str, Any], otherwise: str = "") -> tuple[Trace, Step, frozenset[str]]:
