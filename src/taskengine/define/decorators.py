@@ -180,6 +180,8 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     tags: tuple[str, ...]
     limits: Limits
+    input_schema: dict[str, Any] | None
+    variables: dict[str, Any]
     success: Success | None
     on_failure: OnFailure | None
     business_key: str
@@ -244,6 +246,9 @@ class DecoratedWorkflow(Drawn, Generic[P, R]):
         defaults = {name: written(value, what=f"the default of {name}") for name, value in optional.items()}
         given = {name: Placeholder(f"{'variables' if name in defaults else 'input'}.{name}") for name in parameters}
         function = cast("Callable[..., object]", self._function)
+        schema = settings.input_schema
+        if schema is None and parameters:
+            schema = input_schema_of(self._function, defaults=defaults)
         trace = Trace(defaults=settings.defaults)
         result = trace.declare(lambda: function(**given), what=f"workflow {quoted(settings.name)}")
         found = Workflow(
@@ -252,10 +257,10 @@ class DecoratedWorkflow(Drawn, Generic[P, R]):
             description=settings.description,
             owner=settings.owner,
             tags=settings.tags,
-            input_schema=input_schema_of(self._function, defaults=defaults) if parameters else None,
+            input_schema=schema,
             output=written(result, what="what the workflow returns"),
             business_key=settings.business_key,
-            variables=defaults,
+            variables={**settings.variables, **defaults},
             success=settings.success,
             is_template=settings.is_template,
             limits=settings.limits,
@@ -297,6 +302,8 @@ def workflow(
     priority: int | None = None,
     task_timeout: Duration | None = None,
     task_retry: Retry | None = None,
+    input: Mapping[str, Any] | None = None,
+    variables: Mapping[str, Any] | None = None,
     success: str | Mapping[str, Any] | Success | None = None,
     on_failure: OnFailure | str | None = None,
     business_key: str = "",
@@ -317,6 +324,8 @@ def workflow(
     priority: int | None = None,
     task_timeout: Duration | None = None,
     task_retry: Retry | None = None,
+    input: Mapping[str, Any] | None = None,
+    variables: Mapping[str, Any] | None = None,
     success: str | Mapping[str, Any] | Success | None = None,
     on_failure: OnFailure | str | None = None,
     business_key: str = "",
@@ -325,8 +334,9 @@ def workflow(
     """Make a workflow of a function that calls tasks: ``@workflow``, or ``@workflow(name="daily-report", timeout="1h")``.
 
     Its parameters are the input, those with a default are variables; what it returns is the output. ``task_timeout`` and
-    ``task_retry`` hold for every task that says nothing else. Where a task says how it is undone, ``on_failure`` is ``compensate``
-    unless it is said.
+    ``task_retry`` hold for every task that says nothing else. ``input`` is a JSON Schema in the place of the one that the
+    annotations give, ``variables`` are further ones. Where a task says how it is undone, ``on_failure`` is ``compensate`` unless it
+    is said.
     """
     if kind != _GRAPH:
         raise not_yet(f"@workflow(kind={kind!r})", hint="leave kind out: the function then declares a graph")
@@ -350,6 +360,8 @@ def workflow(
             owner=owner,
             tags=tuple(tags),
             limits=Limits(**limits),
+            input_schema=None if input is None else written(input, what="input"),
+            variables=written(variables or {}, what="variables"),
             success=rule,
             on_failure=failing,
             business_key=business_key,

@@ -40,10 +40,10 @@ __all__ = [
 def step(type: str, settings: Mapping[str, Any] | None = None, /, **options: Unpack[StepOptions]) -> Any:
     """Add a step of any type with its config: ``step("http", {"method": "GET", "url": f"https://example.org/{order}"})``.
 
-    Every function that adds a step takes these words, as documents have them: ``id``, ``name``, ``description``, ``config``, ``when``,
-    ``join``, ``handles``, ``input_mapping``, ``output_mapping``, ``retry``, ``timeout``, ``total_timeout``, ``queue_timeout``,
-    ``heartbeat``, ``isolation``, ``priority``, ``idempotent``, ``on_error``, ``tags``; ``after``, the results or ids of steps that it
-    follows; and ``compensate``, the task that undoes it, or a function that calls one with what the step gave.
+    Every function that adds a step takes these words, as documents have them: ``id``, ``name``, ``description``, ``config``,
+    ``when``, ``join``, ``handles``, ``input_mapping``, ``output_mapping``, ``retry``, ``timeout``, ``total_timeout``,
+    ``queue_timeout``, ``heartbeat``, ``isolation``, ``priority``, ``idempotent``, ``on_error``, ``tags``; ``after``, the results or
+    ids of steps that it follows; and ``compensate``, the task that undoes it, or a function that calls one with what the step gave.
     """
     return _added(
         "step", TaskBuilder("step").with_type(type, written(settings or {}, what="config")), options=options, otherwise=type
