@@ -340,7 +340,7 @@ def test_what_is_declared_is_the_document_that_it_writes(function: Callable[...,
 
 def test_steps_that_wait_for_others_say_the_words_of_the_document() -> None:
     def asking(number: int) -> Any:
-        came = wait(signal="go", filter="event.order == input.number", deadline="2h")
+        came = wait(signal="go", filter=lambda event: event.order == number, deadline="2h")
         sent = sub_workflow("daily report", {"day": came.day}, version="1", detach=True, timeout="1h")
         send_signal("done", execution=sent.execution_id, data={"n": number})
         form = {"type": "object"}
@@ -523,6 +523,9 @@ def test_a_rescuer_reads_how_a_step_ended() -> None:
 
 
 def test_a_body_is_given_what_its_parameters_ask_for() -> None:
+    @task(register_as="named")
+    def named(*, limit: int = 3) -> None: ...
+
     @task(register_as="priced")
     def priced(row: Any, tax: float = 0.2, index: int = 0) -> None: ...
 
@@ -533,11 +536,13 @@ def test_a_body_is_given_what_its_parameters_ask_for() -> None:
         map_over([1], priced)
         map_over([1], lambda index, row: priced(row, index=index))
         map_over([1], lambda: engine_gives())  # noqa: PLW0108 -- a body without parameters
+        map_over([1], named)
 
     steps = steps_of(many)
     assert steps["priced"].config["params"] == {"row": "{{ item }}", "index": "{{ index }}"}
     assert steps["priced_2"].config["params"] == {"row": "{{ item }}", "index": "{{ index }}"}
     assert "params" not in steps["engine_gives"].config
+    assert "params" not in steps["named"].config
 
 
 def test_the_item_of_a_map_is_seen_in_a_loop_and_a_map_inside_of_it() -> None:

@@ -40,7 +40,7 @@ def called(function: object, named: Mapping[str, object], *, what: str, first: o
     for one in takers:
         if one.name in named:
             value = named[one.name]
-        elif left is not NOTHING:
+        elif left is not NOTHING and (one.kind is not one.KEYWORD_ONLY or one.default is one.empty):
             value, left = left, NOTHING
         elif one.default is not one.empty:
             continue

@@ -255,14 +255,14 @@ def _names_in(step: Step) -> set[str]:
         if work is not None:
             late = UNRENDERED.get(work.type, frozenset())
             values += [value for key, value in work.config.items() if key not in late]
-            values += [work.input_mapping, work.output_mapping]
+            values += [mapping for mapping in (work.input_mapping, work.output_mapping) if mapping]
             conditions.append(work.config.get("filter") if work.type == "wait" else None)
     found = (_names_of_condition(one) for one in conditions if isinstance(one, str))
-    return set[str]().union(*(_names_of_value(value) for value in values), *found)
+    return set[str]().union(_names_of_value(values), *found)
 
 
 def _names_of_value(value: Any) -> frozenset[str]:
-    """The names in templates. What cannot be parsed reads nothing here; the checks report it."""
+    """The names in templates. What cannot be parsed reads nothing here, nor does what stands beside it; the checks report it."""
     from taskengine.expr import template  # noqa: PLC0415 -- declaring imports it, importing this does not
 
     try:

@@ -6,16 +6,16 @@ Each takes the words of the builder's method of that name, then those of every s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Unpack, cast
 
 import msgspec
 
 from taskengine.define.block_builder import Steps, When
-from taskengine.define.bodies import compensation
+from taskengine.define.bodies import called, compensation
 from taskengine.define.options import StepOptions, fields_of
 from taskengine.define.phrase import described, listed, nearest, quoted
-from taskengine.define.placeholder import Placeholder, written
+from taskengine.define.placeholder import Placeholder, condition_of, written
 from taskengine.define.task_builder import TaskBuilder
 from taskengine.define.trace import Trace, declaring
 from taskengine.errors import DefinitionError
@@ -107,12 +107,18 @@ def wait(
     duration: Any = None,
     until: Any = None,
     signal: str | Placeholder | None = None,
-    filter: When | None = None,  # noqa: A002 -- the word of the language
+    filter: When | Callable[..., object] | None = None,  # noqa: A002 -- the word of the language
     deadline: Any = None,
     **options: Unpack[StepOptions],
 ) -> Any:
-    """Add a wait: for a time, until an instant, or for a signal (that passes a filter, and not longer than a deadline)."""
-    built = Steps().wait("wait", duration=duration, until=until, signal=signal, filter=filter, deadline=deadline)
+    """Add a wait: for a time, until an instant, or for a signal (that passes a filter, and not longer than a deadline).
+
+    The filter is a condition, or a function that makes one of the signal's data: ``filter=lambda event: event.order == order``.
+    """
+    passes: Any = filter
+    if callable(filter) and not isinstance(filter, Placeholder):
+        passes = condition_of(called(filter, {}, first=Placeholder("event"), what="filter of wait()"), what="filter")
+    built = Steps().wait("wait", duration=duration, until=until, signal=signal, filter=passes, deadline=deadline)
     return _added("wait", built, options=options)
 
 
