@@ -50,7 +50,8 @@ def _step(task: BuiltTask, ids: Mapping[str, str], *, seen: Mapping[str, str], d
     changes = _by_ids(step, seen)
     changes["depends_on"] = tuple(_resolved(name, ids, known=known, of=task.name) for name in step.depends_on)
     if step.compensate is not None:
-        changes["compensate"] = msgspec.structs.replace(step.compensate, **_by_ids(step.compensate, seen))
+        undo = msgspec.structs.replace(step.compensate, **_by_ids(step.compensate, seen))
+        changes["compensate"] = bounded(undo, defaults, said=task.said_of_undoing)
     if task.blocks:
         changes["blocks"] = tuple(_block(block, seen, defaults=defaults) for block in task.blocks)
     if step.success is not None and step.success.when is not None:
