@@ -1,0 +1,220 @@
+"""Functions as the bodies of blocks and as compensations: what they are given, and what follows what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taskengine import (
+    Engine,
+    Step,
+    condition,
+    error_of,
+    fail,
+    loop,
+    map_over,
+    noop,
+    parallel,
+    set_variables,
+    status_of,
+    step,
+    task,
+    workflow,
+)
+from taskengine.define import load_text
+from taskengine.model.status import Outcome, Status
+from taskengine.model.workflow import OnFailure
+from tests.define.tracing import double, note, steps_of, traced
+
+# ── what undoes a step ───────────────────────────────────────────────────────────────────────────────────────────────
+
+UNDONE: list[Any] = []
+
+
+@task(register_as="cancel", retry=3, timeout="1m")
+def cancel(booking: str, what: str, fee: int = 0) -> None:
+    UNDONE.append([booking, what, fee])
+
+
+@task(register_as="book", compensate=cancel)
+def book(what: str, fee: int = 1) -> str:
+    return f"{what}-7"
+
+
+def test_a_compensation_gets_what_the_step_was_given_and_what_it_gave() -> None:
+    def trip(place: str) -> None:
+        book(place)
+        book.with_options(id="car", compensate=lambda ticket: cancel.with_options(retry=1)(f"no {ticket}", "car"))("car", fee=5)
+
+    found = traced(trip)
+    text = """
+name: w
+on_failure: compensate
+input: {type: object, properties: {place: {type: string}}, required: [place], additionalProperties: false}
+steps:
+  - id: book
+    type: function
+    config: {function: book, params: {what: "{{ input.place }}"}}
+    compensate:
+      type: function
+      config: {function: cancel, params: {booking: "{{ steps.book.output }}", what: "{{ input.place }}", fee: 1}}
+      retry: {max_attempts: 3}
+      timeout: 1m
+  - id: car
+    type: function
+    config: {function: book, params: {what: car, fee: 5}}
+    compensate:
+      type: function
+      config: {function: cancel, params: {booking: "no {{ steps.car.output }}", what: car}}
+      timeout: 1m
+"""
+    assert found == load_text(text, file="w").require()
+    assert traced(trip, on_failure="fail").on_failure is OnFailure.FAIL
+
+
+def test_what_a_workflow_did_is_undone_in_maps_and_beside_them() -> None:
+    def trip(places: list[str]) -> None:
+        booked = map_over(places, book, max_concurrency=1, compensate=lambda tickets: note(tickets))  # noqa: PLW0108 -- a compensation
+        rested = noop(
+            after=booked, compensate=lambda: step("function", {"function": "cancel", "params": {"booking": "x", "what": "y"}})
+        )
+        fail(type="NoCar", message="no car is free", after=rested)
+
+    UNDONE.clear()
+    with Engine(":memory:") as engine:
+        result = engine.execute_workflow(workflow(name="w")(trip), params={"places": ["a", "b"]}).result(timeout=20)
+    assert (result.status, result.outcome) == (Status.FAILED, Outcome.COMPENSATED)
+    assert UNDONE[0] == ["x", "y", 0]
+    assert sorted(UNDONE[1:]) == [["a-7", "a", 1], ["b-7", "b", 1]]
+
+
+# ── what follows what ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_step_follows_what_is_read_inside_of_it() -> None:
+    def reading(x: int) -> None:
+        first, second, third = double(x), double(x), double(x)
+        fourth = double(x)
+        condition((first > 1, lambda: parallel(a=lambda: note(second), b=lambda: note("b", after=third))))
+        loop(lambda: note("c"), until=lambda: fourth > 1, max_iterations=2)
+        map_over([1], lambda item: [note(item), fourth], success={"when": "children.failed < steps.double.output"})
+
+    steps = steps_of(reading)
+    assert steps["condition"].depends_on == ("double", "double_2", "double_3")
+    assert steps["parallel"].depends_on == ()
+    assert steps["loop"].depends_on == ("double_4",)
+
+
+def test_ids_are_numbered_through_the_whole_workflow() -> None:
+    def many() -> None:
+        parallel([lambda: note("a"), lambda: note("b")])
+        parallel({"left": lambda: note.with_options(id="same")("c"), "when": lambda: note.with_options(id="same")("d")})
+        note("e")
+
+    found = traced(many)
+    assert [one.id for one in found.every_step()] == ["parallel", "note", "note_2", "parallel_2", "same", "same", "note_3"]
+    assert [block.name for block in found.steps[1].blocks] == ["left", "when"]
+
+
+def test_steps_that_read_and_set_a_variable_keep_the_order_of_the_program() -> None:
+    def counting(count: int = 0) -> None:
+        note(count)
+        note(count, when=count > 3)
+        set_variables({"count": 1})
+        note(count)
+        loop(lambda: set_variables({"count": count + 1}), until=count > 5, max_iterations=9)
+        kept = set_variables({"count": 9}, when=count > 1)
+        note(count, after=kept)
+        note.with_options(join="any_success")(count, after=kept)
+        set_variables({"count": 3}, after=kept)
+        condition((count > 1, lambda: set_variables({"count": 4})))
+        note(count)
+
+    steps = steps_of(counting)
+    assert {name: one.depends_on for name, one in steps.items() if one.depends_on} == {
+        "set": ("note",),  # and not what may have been skipped
+        "note_3": ("set",),
+        "loop": ("note_3",),
+        "set_3": ("loop",),
+        "note_4": ("set_3",),
+        "note_5": ("set_3",),
+        "set_4": ("set_3",),
+        "condition": ("set_4",),
+        "note_6": ("condition",),
+    }
+    with Engine(":memory:") as engine:
+        assert engine.execute_workflow(workflow(name="w")(counting)).result(timeout=20).status is Status.COMPLETED
+
+
+def test_a_rescuer_reads_how_a_step_ended() -> None:
+    def rescued(number: int) -> Any:
+        failed = fail(type="TooMuch", message=f"{number} is too much")
+        saved = note.with_options(join="any_failed", handles=["TooMuch"])([error_of(failed).message, status_of(failed)])
+        return [saved, status_of(failed)]
+
+    with Engine(":memory:") as engine:
+        result = engine.execute_workflow(workflow(name="w")(rescued), params={"number": 3}).result(timeout=20)
+    assert (result.status, result.output) == (Status.COMPLETED, [["3 is too much", "failed"], "failed"])
+    assert steps_of(rescued)["note"].depends_on == ("fail",)
+
+
+# ── bodies ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_body_is_given_what_its_parameters_ask_for() -> None:
+    @task(register_as="named")
+    def named(*, limit: int = 3) -> None: ...
+
+    @task(register_as="priced")
+    def priced(row: Any, tax: float = 0.2, index: int = 0) -> None: ...
+
+    @task(register_as="engine")
+    def engine_gives(item: Any, index: int) -> None: ...
+
+    def many() -> None:
+        map_over([1], priced)
+        map_over([1], lambda index, row: priced(row, index=index))
+        map_over([1], lambda: engine_gives())  # noqa: PLW0108 -- a body without parameters
+        map_over([1], named)
+
+    steps = steps_of(many)
+    assert steps["priced"].config["params"] == {"row": "{{ item }}", "index": "{{ index }}"}
+    assert steps["priced_2"].config["params"] == {"row": "{{ item }}", "index": "{{ index }}"}
+    assert "params" not in steps["engine_gives"].config
+    assert "params" not in steps["named"].config
+
+
+def test_the_item_of_a_map_is_seen_in_a_loop_and_a_map_inside_of_it() -> None:
+    def asking(rows: list[Any]) -> Any:
+        def each(row: Any, index: int) -> Any:
+            asked = loop(lambda: note(row.name), until=lambda name: name == row.name, max_iterations=2)
+            return map_over([1], lambda one: note([asked, index, one]))
+
+        return map_over(rows, each)
+
+    found = traced(asking)
+    item, around, inner = found.steps[0].blocks[0].steps
+    assert item == Step(id="item", type="noop", output_mapping={"index": "{{ index }}", "item": "{{ item }}"})
+    assert (around.depends_on, inner.depends_on) == (("item",), ("item", "loop"))
+    assert around.config["until"] == "output == steps.item.output.item.name"
+    with Engine(":memory:") as engine:
+        result = engine.execute_workflow(workflow(name="w")(asking), params={"rows": [{"name": "a"}, {"name": "b"}]}).result(
+            timeout=20
+        )
+    assert result.output == [[["a", 0, 1]], [["b", 1, 1]]]
+
+
+def test_a_workflow_called_by_another_is_an_execution_of_its_own() -> None:
+    @workflow(name="daily report")
+    def report(day: int, length: int = 2) -> Any:
+        return double(day)
+
+    @workflow(name="week")
+    def week(days: list[int]) -> Any:
+        return map_over(days, lambda day: report(day, after=noop()))
+
+    step = [*week.workflow.every_step()][-1]
+    assert (step.type, step.config, step.input_mapping) == ("workflow", {"workflow": "daily report"}, {"day": "{{ item }}"})
+    with Engine(":memory:") as engine:
+        engine.deploy(report)
+        assert engine.execute_workflow(week, params={"days": [1, 2]}).result(timeout=20).output == [2, 4]
+    assert report(4) == 8
