@@ -17,6 +17,7 @@ from taskengine import (
     set_variables,
     status_of,
     step,
+    sub_workflow,
     task,
     workflow,
 )
@@ -215,6 +216,19 @@ def test_a_workflow_called_by_another_is_an_execution_of_its_own() -> None:
     step = [*week.workflow.every_step()][-1]
     assert (step.type, step.config, step.input_mapping) == ("workflow", {"workflow": "daily report"}, {"day": "{{ item }}"})
     with Engine(":memory:") as engine:
-        engine.deploy(report)
         assert engine.execute_workflow(week, params={"days": [1, 2]}).result(timeout=20).output == [2, 4]
     assert report(4) == 8
+
+
+def test_workflows_that_call_each_other_are_deployed_together() -> None:
+    @workflow
+    def ping(left: int) -> Any:
+        return sub_workflow(pong, {"left": left - 1}, when=left > 0)
+
+    @workflow
+    def pong(left: int) -> Any:
+        return parallel(again=lambda: ping(left, when=left > 0), left=lambda: double(left))
+
+    with Engine(":memory:") as engine:
+        output = engine.execute_workflow(ping, params={"left": 3}).result(timeout=20).output
+    assert output == {"left": 4, "again": {"left": 2, "again": {"left": 0, "again": None}}}

@@ -271,7 +271,7 @@ class DecoratedWorkflow(Drawn, Generic[P, R]):
         if on_failure is None:
             is_undone = any(step.compensate is not None for step in found.every_step())
             on_failure = OnFailure.COMPENSATE if is_undone else OnFailure.FAIL
-        return sound(msgspec.structs.replace(found, on_failure=on_failure), trace.functions)
+        return sound(msgspec.structs.replace(found, on_failure=on_failure), trace.functions, calls=tuple(trace.calls))
 
 
 def _must_be_seen(workflow: Workflow) -> None:

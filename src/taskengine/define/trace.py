@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from taskengine.define.assembly import Defaults, bounded
+from taskengine.define.declared import Declares
 from taskengine.define.options import TaskOptions
 from taskengine.define.phrase import described, listed, nearest, quoted
 from taskengine.define.placeholder import Placeholder, iterated
@@ -49,10 +50,11 @@ class Trace:
         self,
         *,
         defaults: Defaults = Defaults(),  # noqa: B008 -- frozen
-        functions: dict[str, Callable[..., Any]] | None = None,
+        around: Trace | None = None,
         knows: Collection[str] = (),
     ) -> None:
-        self.functions: dict[str, Callable[..., Any]] = {} if functions is None else functions
+        self.functions: dict[str, Callable[..., Any]] = {} if around is None else around.functions
+        self.calls: list[Declares] = [] if around is None else around.calls
         self.defaults = defaults
         self.knows = knows  # what functions in here are given by name: item, index
         self.body = 0  # the number of the nearest body that is repeated
@@ -67,14 +69,14 @@ class Trace:
 
     def inside(self, *, knows: Collection[str] | None = None) -> Trace:
         """A block in a step of this one. ``knows``: it is repeated, and its steps know these names."""
-        inner = Trace(defaults=self.defaults, functions=self.functions, knows=self.knows if knows is None else knows)
+        inner = Trace(defaults=self.defaults, around=self, knows=self.knows if knows is None else knows)
         inner._around, inner._ids, inner._bodies = self, self._ids, self._bodies
         inner.body = self.body if knows is None else next(self._bodies)
         return inner
 
     def apart(self) -> Trace:
         """A block that is none of the graph: for what undoes a step."""
-        return Trace(defaults=self.defaults, functions=self.functions, knows=self.knows)
+        return Trace(defaults=self.defaults, around=self, knows=self.knows)
 
     def iterated(self, name: str) -> Placeholder:
         """The ``item`` or ``index`` of the nearest body that is repeated."""

@@ -13,6 +13,7 @@ import msgspec
 
 from taskengine.define.block_builder import Steps, When
 from taskengine.define.bodies import called, compensation
+from taskengine.define.declared import Declares
 from taskengine.define.options import StepOptions, fields_of
 from taskengine.define.phrase import described, listed, nearest, quoted
 from taskengine.define.placeholder import Placeholder, condition_of, written
@@ -63,7 +64,7 @@ def sub_workflow(
     detach: bool = False,
     **options: Unpack[StepOptions],
 ) -> Any:
-    """Add an execution of another workflow, by its name or as it was declared; the engine must know it when the step begins.
+    """Add an execution of another workflow: one that the engine knows by name, or one as it was declared, deployed with this one.
 
     A decorated workflow may be called as well: ``report(day)`` in a function with ``@workflow`` is such a step.
     """
@@ -72,6 +73,8 @@ def sub_workflow(
         hint = 'write sub_workflow("daily-report", {"day": day}), or give the decorated function'
         raise DefinitionError("wrong_type", f"sub_workflow(): expected a workflow, found {described(workflow)}", hint=hint)
     built = Steps().sub_workflow("workflow", name, version=version, inputs=inputs, detach=detach)
+    if isinstance(workflow, Declares):
+        declaring("sub_workflow").calls.append(workflow)
     return _added("sub_workflow", built, options=options, otherwise=name)
 
 
