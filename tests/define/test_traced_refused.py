@@ -64,6 +64,10 @@ def doubtful() -> None:
     note("{{ variables.count }}")
 
 
+def endless() -> Any:
+    return map_over([1], endless)
+
+
 def forgotten(number: Any) -> Any:
     return 2 * number
 
@@ -95,6 +99,7 @@ BROKEN: list[tuple[str, str, str, Callable[..., object]]] = [
     ("unknown_key", "count", "set_variables({", lambda: set_variables({}, count=1)),  # type: ignore[call-arg]
     ("wrong_type", "a mapping", "set_variables({", lambda: set_variables(3)),  # type: ignore[arg-type]
     ("unordered_variable", 'step "note" comes after "set"', "condition(", doubtful),
+    ("nested_too_deep", "at most 16", "calls itself", endless),
     ("empty_block", "the body of map", "is forgotten() a task?", lambda: map_over([1], forgotten)),
     ("empty_block", "otherwise of condition", "call a task in it", lambda: condition((True, noop), otherwise=lambda: None)),
     ("async_graph", "the body of loop", "without await", lambda: loop(async_body, until="true")),

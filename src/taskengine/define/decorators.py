@@ -190,7 +190,10 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecoratedWorkflow(Drawn, Generic[P, R]):
-    """A function that declares a graph. Calling it runs it as a plain function, tasks and all; the engine runs it durably."""
+    """A function that declares a graph. Calling it runs it as a plain function, tasks and all; the engine runs it durably.
+
+    One with steps that the engine performs itself (``map_over``, ``wait``, …) cannot be called so: they are refused by name.
+    """
 
     def __init__(self, function: Callable[P, R], settings: _Settings) -> None:
         self._function = function

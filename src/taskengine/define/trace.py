@@ -19,6 +19,7 @@ from taskengine.define.declared import Declares
 from taskengine.define.options import TaskOptions
 from taskengine.define.phrase import described, listed, nearest, quoted
 from taskengine.define.placeholder import Placeholder, iterated
+from taskengine.define.rules import MAX_NESTING
 from taskengine.define.task_builder import step_id_of
 from taskengine.errors import DefinitionError, ExpressionError, LimitError
 from taskengine.model.workflow import UNRENDERED, Join, OnError, Step
@@ -57,6 +58,7 @@ class Trace:
         self.calls: list[Declares] = [] if around is None else around.calls
         self.defaults = defaults
         self.knows = knows  # what functions in here are given by name: item, index
+        self.depth = 0  # steps around
         self.body = 0  # the number of the nearest body that is repeated
         self.outside: set[str] = set()  # the steps around that are read in here
         self.variables = _Variables()
@@ -69,8 +71,12 @@ class Trace:
 
     def inside(self, *, knows: Collection[str] | None = None) -> Trace:
         """A block in a step of this one. ``knows``: it is repeated, and its steps know these names."""
+        if self.depth >= MAX_NESTING:  # said here as well: a body that calls itself has no end
+            hint = "move the inner steps to a workflow of their own and call it; a body that calls itself has no end"
+            raise DefinitionError("nested_too_deep", f"steps may be nested in at most {MAX_NESTING} others", hint=hint)
         inner = Trace(defaults=self.defaults, around=self, knows=self.knows if knows is None else knows)
         inner._around, inner._ids, inner._bodies = self, self._ids, self._bodies
+        inner.depth = self.depth + 1
         inner.body = self.body if knows is None else next(self._bodies)
         return inner
 
