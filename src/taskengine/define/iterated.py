@@ -68,7 +68,7 @@ class _Settling:
     def step(self, step: Step) -> Step:
         """A step of the body itself."""
         self._has_far = False
-        found = self.value(step)
+        found: Step = self.value(step)
         if not self._has_far:
             return found
         if step.join is Join.ANY_SUCCESS and step.depends_on:
