@@ -116,6 +116,23 @@ def test_ids_are_numbered_through_the_whole_workflow() -> None:
     assert [block.name for block in found.steps[1].blocks] == ["left", "when"]
 
 
+def test_a_variable_is_not_set_behind_what_may_fail_and_is_set_before_what_a_loop_asks() -> None:
+    def counting(count: int = 0) -> None:
+        note.with_options(on_error="continue")(count)
+        after_it = note.with_options(join="all_done")(count)
+        note([after_it, count])
+        set_variables({"count": 1})
+        loop(noop, until=count > 0, max_iterations=3)
+        parallel(only=lambda: [noop(), count])
+
+    steps = steps_of(counting)
+    assert {name: steps[name].depends_on for name in ("set", "loop", "parallel")} == {
+        "set": (),
+        "loop": ("set",),
+        "parallel": ("set",),
+    }
+
+
 def test_steps_that_read_and_set_a_variable_keep_the_order_of_the_program() -> None:
     def counting(count: int = 0) -> None:
         note(count)

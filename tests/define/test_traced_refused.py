@@ -39,6 +39,18 @@ def leaking_step() -> Any:
     return note(kept[0])
 
 
+def leaking_index() -> Any:
+    kept: list[Any] = []
+    map_over([1], lambda item, index: [kept.append(index), note(item)][1])
+    return {"last": [kept[0]]}
+
+
+def leaking_into_another_map() -> Any:
+    kept: list[Any] = []
+    map_over([1], lambda item: [kept.append(item), note(item)][1])
+    return map_over([2], lambda item: note(f"{kept[0]} {item}"))
+
+
 def branching_on_item() -> Any:
     return map_over([1], lambda item: note("yes") if item > 1 else note("no"))
 
@@ -80,6 +92,8 @@ BROKEN: list[tuple[str, str, str, Callable[..., object]]] = [
     ("placeholder_has_no_value", "'item > 1'", "condition(", branching_on_item),
     ("placeholder_has_no_value", "'steps.note.output'", "map_over(", lambda: list(note("a"))),
     ("name_not_available", 'step "note_2" reads the item of a map', "map_over() gave", leaking_item),
+    ("name_not_available", 'workflow "w" reads the index of a map', "map_over() gave", leaking_index),
+    ("name_not_available", 'step "note_2" reads the item of a map', "map_over() gave", leaking_into_another_map),
     ("inner_step", "steps[1].config.params.text", "steps.parallel.output", leaking_step),
     ("hidden_item", 'step "map_2"', "another join", hidden_by_join),
     (
