@@ -19,11 +19,13 @@ from taskengine import (
     step,
     sub_workflow,
     task,
+    wait,
     workflow,
 )
 from taskengine.define import load_text
+from taskengine.define.declared import called_by
 from taskengine.model.status import Outcome, Status
-from taskengine.model.workflow import OnFailure
+from taskengine.model.workflow import OnFailure, Success
 from tests.define.tracing import double, note, steps_of, traced
 
 # ── what undoes a step ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -103,6 +105,17 @@ def test_a_step_follows_what_is_read_inside_of_it() -> None:
     assert steps["condition"].depends_on == ("double", "double_2", "double_3")
     assert steps["parallel"].depends_on == ()
     assert steps["loop"].depends_on == ("double_4",)
+
+
+def test_a_step_follows_what_its_filter_and_its_compensation_read() -> None:
+    def reading(x: int) -> None:
+        first, second = double(x), double(x)
+        wait(signal="go", filter=lambda event: event.x == first, deadline="1h")
+        noop(compensate=lambda: note(second))
+
+    steps = steps_of(reading)
+    assert steps["wait"].depends_on == ("double",)
+    assert steps["noop"].depends_on == ("double_2",)
 
 
 def test_ids_are_numbered_through_the_whole_workflow() -> None:
@@ -185,6 +198,9 @@ def test_a_body_is_given_what_its_parameters_ask_for() -> None:
     @task(register_as="priced")
     def priced(row: Any, tax: float = 0.2, index: int = 0) -> None: ...
 
+    @task(register_as="taxed")
+    def taxed(ctx: Any, item: Any, tax: float = 0.2) -> None: ...
+
     @task(register_as="engine")
     def engine_gives(item: Any, index: int) -> None: ...
 
@@ -192,25 +208,58 @@ def test_a_body_is_given_what_its_parameters_ask_for() -> None:
         map_over([1], priced)
         map_over([1], lambda index, row: priced(row, index=index))
         map_over([1], lambda: engine_gives())  # noqa: PLW0108 -- a body without parameters
+        map_over([1], lambda: condition((True, lambda: engine_gives())))  # noqa: PLW0108 -- likewise
         map_over([1], named)
+        map_over([1], taxed)
 
     steps = steps_of(many)
     assert steps["priced"].config["params"] == {"row": "{{ item }}", "index": "{{ index }}"}
     assert steps["priced_2"].config["params"] == {"row": "{{ item }}", "index": "{{ index }}"}
     assert "params" not in steps["engine_gives"].config
+    assert "params" not in steps["engine_gives_2"].config
     assert "params" not in steps["named"].config
+    assert steps["taxed"].config["params"] == {"item": "{{ item }}"}
+
+
+def test_a_body_gives_what_its_function_returns() -> None:
+    def each(item: Any) -> Any:
+        first = double(item)
+        note(first)
+        return first
+
+    def chosen(item: Any) -> Any:
+        return condition((item > 1, lambda: [note("a"), item][1:]), success=lambda children: children.completed >= item)
+
+    def many() -> None:
+        map_over([1], each)
+        map_over([1], lambda item: note(item))  # noqa: PLW0108 -- a body
+        map_over([1], chosen)
+        parallel([noop], success={"when": double(2) > 3}, compensate=note)
+
+    found = traced(many)
+    assert [one.blocks[0].output for one in found.steps[:3]] == ["{{ steps.double.output }}", None, None]
+    chosen_step = found.steps[2].blocks[0].steps[0]
+    assert chosen_step.blocks[0].output == ["{{ item }}"]
+    assert chosen_step.success == Success(when="children.completed >= item")
+    last = found.steps[-1]
+    assert last.depends_on == ("double_2",)
+    assert last.success == Success(when="steps.double_2.output > 3")
+    assert last.compensate is not None
+    assert last.compensate.config["params"] == {"text": "{{ steps.parallel.output }}"}
 
 
 def test_the_item_of_a_map_is_seen_in_a_loop_and_a_map_inside_of_it() -> None:
     def asking(rows: list[Any]) -> Any:
         def each(row: Any, index: int) -> Any:
             asked = loop(lambda: note(row.name), until=lambda name: name == row.name, max_iterations=2)
+            double(index)
             return map_over([1], lambda one: note([asked, index, one]))
 
         return map_over(rows, each)
 
     found = traced(asking)
-    item, around, inner = found.steps[0].blocks[0].steps
+    item, around, other, inner = found.steps[0].blocks[0].steps
+    assert other.depends_on == ()
     assert item == Step(id="item", type="noop", output_mapping={"index": "{{ index }}", "item": "{{ item }}"})
     assert (around.depends_on, inner.depends_on) == (("item",), ("item", "loop"))
     assert around.config["until"] == "output == steps.item.output.item.name"
@@ -246,6 +295,7 @@ def test_workflows_that_call_each_other_are_deployed_together() -> None:
     def pong(left: int) -> Any:
         return parallel(again=lambda: ping(left, when=left > 0), left=lambda: double(left))
 
+    assert called_by(ping.declared()) == [pong.declared()]
     with Engine(":memory:") as engine:
         output = engine.execute_workflow(ping, params={"left": 3}).result(timeout=20).output
     assert output == {"left": 4, "again": {"left": 2, "again": {"left": 0, "again": None}}}

@@ -119,7 +119,10 @@ def success_of(value: object) -> Success:
     from taskengine.define.success import success  # noqa: PLC0415 -- likewise
 
     problems = Problems()
-    found = success(written(value, what="success"), Spot(problems, ("success",)))
+    said: Any = value
+    if isinstance(value, Mapping) and isinstance(said.get("when"), Placeholder):
+        said = {**said, "when": condition_of(said["when"], what="success.when")}
+    found = success(written(said, what="success"), Spot(problems, ("success",)))
     if isinstance(found, Success) and not problems.found:
         return found
     first = findings_of(problems)[0]

@@ -132,7 +132,7 @@ class Trace:
     def add(self, step: Step, *, after: object = (), said: Collection[str] = (), blocks: Sequence[Trace] = ()) -> Placeholder:
         """Add a step; gives the placeholder of its result. ``blocks``: what was declared inside of it."""
         names = _names_in(step)
-        reads = {one for name in names if (one := _part(name, "steps"))}.union(*(block.outside for block in blocks)) - {step.id}
+        reads = {one for name in names if (one := _part(name, "steps"))}.union(*(block.outside for block in blocks))
         told = list(dict.fromkeys(self._followed(after, of=step.id)))
         touched = _Touched(step, names, inside=[block.variables for block in blocks])
         reads |= self.variables.before(touched, step, told=told)

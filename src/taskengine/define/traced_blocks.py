@@ -2,7 +2,8 @@
 
 What such a step does is a function: it is called once, while the graph is declared, and the tasks that it calls are the block's
 steps. What it returns is the block's output; a block whose function returns nothing gives what its last steps gave. The words are
-those of the builder, then those of every step, as in ``traced_steps``.
+those of the builder, then those of every step, as in ``traced_steps``; ``success`` may be a function that makes a condition, too:
+``success=lambda children: children.failed < 3``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from taskengine.model.workflow import Block, Step, Success
 __all__ = ["Case", "case", "condition", "loop", "map_over", "parallel"]
 
 Body: TypeAlias = Callable[..., object]
-Rule: TypeAlias = str | Mapping[str, Any] | Success
+Rule: TypeAlias = str | Mapping[str, Any] | Success | Callable[..., object]
 Ends: TypeAlias = When | Callable[..., object]
 
 
@@ -189,9 +190,17 @@ def _end(inner: Trace, end: Ends, *, what: str) -> str:
 def _closed(
     trace: Trace, step: Step, *, blocks: Sequence[_Inner], options: Mapping[str, Any], said: frozenset[str], success: Rule | None
 ) -> Any:
-    rule = None if success is None else success_of(success)
+    rule = None if success is None else _rule(success, of=step)
     step = msgspec.structs.replace(step, blocks=tuple(inner.block for inner in blocks), success=rule)
     return trace.add(step, after=options.get("after", ()), said=said, blocks=[inner.trace for inner in blocks])
+
+
+def _rule(success: Rule, *, of: Step) -> Success:
+    """The rule, or a function that makes the condition of it."""
+    if isinstance(success, Placeholder) or not callable(success):
+        return success_of(success)
+    what = f"success of {of.type} {quoted(of.id)}"
+    return Success(when=condition_of(called(success, {}, first=Placeholder("children"), what=what), what=what))
 
 
 def _output(inner: Trace, result: object, *, what: str) -> Any:
