@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from taskengine.app.find import find_open
-from taskengine.define.declared import Declares, declared_by, must_be_sound
+from taskengine.define.declared import Declares, called_by, declared_by, must_be_sound
 from taskengine.errors import ConflictError, NotFoundError
 from taskengine.model import command as cmd
 from taskengine.model.ids import WORKFLOW
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from taskengine.runtime.resident import Result
 
 __all__ = ["Engine", "Execution", "open_store"]
+_KEPT = 256
 
 
 class Execution:
@@ -185,11 +186,14 @@ class Engine:
         self._performing.registry.register(name, function)
 
     async def deploy(self, workflow: Workflow | Declares, *, source: str = "") -> StoredWorkflow:
-        """Keep a version of a workflow: as data, a builder or what it built, a decorated function.
+        """Keep a version of a workflow, as data, a builder or what it built, a decorated function, and of those that it calls.
 
         ``source``: the directory where functions named by file are looked for.
         Raises ``DefinitionError`` for what cannot run, ``ConflictError("version_exists")`` when the label stands for other content.
         """
+        workflow = workflow if isinstance(workflow, Workflow) else declared_by(workflow)
+        for called in called_by(workflow):
+            await self.deploy(self._declared(called))
         workflow = self._declared(workflow)
         document = msgspec.json.encode(msgspec.structs.replace(workflow, version=""), order="sorted")
         self._started.catalog.must_compile(workflow.name, document)  # else it would be the latest version of its name
@@ -483,9 +487,6 @@ class Engine:
         if isinstance(workflow, StoredWorkflow):
             return self._started.catalog.keep(workflow)
         return self._started.catalog.keep(await self.deploy(workflow))
-
-
-_KEPT = 256
 
 
 def open_store(store: str | Path, environment: Environment) -> Store:
