@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from taskengine import Engine, NodeSettings, Step, Workflow
+from taskengine import Engine, NodeSettings, Step, TaskContext, Workflow
 from taskengine.adapters.memory import MemoryDatabase, MemoryStore
 from taskengine.errors import CommandRefusedError
 from taskengine.model.status import Outcome, Status
-from taskengine.model.workflow import Block
+from taskengine.model.workflow import Block, RetryPolicy
 from taskengine.ports.store import ExecutionFilter, Summary
 
 CHILD = Workflow(
@@ -339,3 +339,23 @@ async def test_a_cancel_with_compensation_reaches_the_child(store: Any) -> None:
             if is_broken:
                 assert result.error is not None
                 assert (result.error.type, "nobody answers" in result.error.message) == ("CompensationFailed", True)
+
+
+async def test_tasks_of_a_child_have_the_same_keys_when_its_step_is_tried_again() -> None:
+    keys: list[str] = []
+
+    def charge(ctx: TaskContext) -> None:
+        keys.append(ctx.idempotency_key)
+        if len(keys) < 3:
+            raise ValueError("the answer is lost")
+
+    child = Workflow(name="charges", steps=(Step(id="charge", type="function", config={"function": "charge"}),))
+    again = RetryPolicy(max_attempts=2, initial_interval_ms=1, jitter=0.0)
+    step = Step(id="sub", type="workflow", config={"workflow": "charges"}, retry=again)
+    async with Engine(MemoryStore(MemoryDatabase()), functions={"charge": charge}) as engine:
+        await engine.deploy(child)
+        execution = await engine.execute_workflow(Workflow(name="buys", steps=(step,)))
+        assert (await execution.result(timeout=10)).status is Status.FAILED
+        await engine.retry_instance(execution.id)
+        assert (await engine.wait_for_instance(execution.id, timeout=10)).status is Status.COMPLETED
+    assert keys == [f"{execution.id}/sub/charge/"] * 3

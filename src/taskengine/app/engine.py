@@ -312,7 +312,7 @@ class Engine:
         from taskengine.runtime.operations import Origin
 
         parts = self._started
-        parts.intake.labels_must_fit(by=by, idempotency_key=idempotency_key)
+        parts.intake.labels_must_fit(path=path, by=by, idempotency_key=idempotency_key)
         earlier = await self._store.answer_of(f"start:{idempotency_key}") if idempotency_key else None
         if earlier is not None:
             return Execution(self, earlier.decode())
@@ -415,6 +415,7 @@ class Engine:
         """
         from taskengine.app.approval import form_at
 
+        self._started.intake.labels_must_fit(path=path)
         summary = await self.get_instance(execution_id)
         known = await self._started.catalog.known(summary.workflow_id, summary.workflow_version)
         is_judged = approve or data is not None  # who rejects need not fill in a form
@@ -451,8 +452,7 @@ class Engine:
 
     async def get_instance(self, execution_id: str) -> Summary:
         """The execution's row as committed. ``NotFoundError``: there is none."""
-        # The greatest id up to this one: found by the key, where a part of an id would be looked for in every row.
-        found = await self._store.executions(ExecutionFilter(), limit=1, before=f"{execution_id} ")
+        found = await self._store.executions(ExecutionFilter(), limit=1, before=f"{execution_id} ")  # found by the key
         if not found or found[0].execution_id != execution_id:
             raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
         return found[0]

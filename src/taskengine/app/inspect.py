@@ -383,7 +383,7 @@ def _task(state: Execution, number: int, *, past: Past) -> WireTask:
         state=status,
         outcome=outcome,
         attempt=past.attempt,
-        idempotency_key=f"{state.execution_id}{state.path_of(number)}",
+        idempotency_key=state.key_of(number),
         started_at=started,
         finished_at=finished,
         duration=duration,

@@ -239,6 +239,11 @@ class Execution:
             scope = self.scopes[number]
             number = scope.base if number != scope.base else scope.container
 
+    def key_of(self, number: int) -> str:
+        """The idempotency key of a task: the same for every attempt of it, and of the step whose execution this is."""
+        parent = self.parent
+        return (self.execution_id if parent is None or not parent.key else parent.key.rstrip("/")) + self.path_of(number)
+
     def path_of(self, number: int) -> str:
         """Where a task stands in the tree."""
         scope, step = self.scopes[number], self.steps[number]
