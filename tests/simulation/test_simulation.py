@@ -46,15 +46,15 @@ class Batch(NamedTuple):
     broken: list[str]
 
 
-def run_batch(seeds: list[tuple[int, bool]], *, has_blocks: bool = False) -> Batch:
+def run_batch(seeds: list[tuple[int, bool]], *, is_whole: bool = False) -> Batch:
     """Run seeds in this process; a broken promise is a line that says how to see it again."""
     counts: Counter[str] = Counter()
     broken: list[str] = []
     for seed, is_strict in seeds:
         try:
-            outcome = run(seed, is_strict=is_strict, has_blocks=has_blocks)
+            outcome = run(seed, is_strict=is_strict, is_whole=is_whole)
         except SimulationError as error:
-            again = f"python -m tests.simulation.run {seed} --verbose{' --strict' if is_strict else ''}{' --blocks' * has_blocks}"
+            again = f"python -m tests.simulation.run {seed} --verbose{' --strict' if is_strict else ''}{' --whole' * is_whole}"
             broken.append(f"{error.name}: {error.message}\n    again: {again}")
         else:
             counts += outcome.events + outcome.counts
@@ -68,7 +68,7 @@ def test_every_promise_holds_in_every_seed_and_everything_happens() -> None:
     batches = [seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH)]
     total = Batch(Counter(), [])
     with ProcessPoolExecutor(amount(test=1, nightly=os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
-        nested = partial(run_batch, has_blocks=True)  # and once more with steps in steps
+        nested = partial(run_batch, is_whole=True)  # and once more with steps in steps
         for batch in (*pool.map(run_batch, batches), *pool.map(nested, batches[: len(batches) // 2])):
             total = Batch(total.counts + batch.counts, total.broken + batch.broken)
     for name in sorted(total.counts):

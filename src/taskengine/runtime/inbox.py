@@ -81,27 +81,33 @@ class InboxService:
         )
 
     async def receive(self, operations: Operations) -> None:
-        """Apply what has come, in order. A command that is refused is answered with the refusal."""
+        """Apply what has come, in order. A command that is refused is answered with the refusal.
+
+        One that has to stay keeps those behind it for the same execution: a child that could not begin just now cannot be paused.
+        """
         node = self._node
         after = 0
+        kept: set[str] = set()
         while messages := await node.store.pending(node.node_id, after=after, limit=_PAGE):
             for message in messages:
-                await self._apply(operations, message)
+                if message.execution_id not in kept and not await self._apply(operations, message):
+                    kept.add(message.execution_id)
             after = messages[-1].message_id
 
-    async def _apply(self, operations: Operations, message: Message) -> None:
+    async def _apply(self, operations: Operations, message: Message) -> bool:
+        """Whether it has been answered."""
         node, execution_id = self._node, message.execution_id
         if message.message_id in self._busy or not (execution_id in node.residents or node.may_bring_in(execution_id)):
-            return
+            return False
         try:
             letter = read_letter(message.body)
         except msgspec.DecodeError as error:
             await self._refuse(message, StorageError("unreadable_command", f"the command cannot be read: {error}"))
-            return
+            return True
         self._busy.add(message.message_id)
         try:
             if await node.store.answer(message.message_id) is not None:
-                return  # another node was faster, when nobody owned the execution
+                return True  # another node was faster, when nobody owned the execution
             answer = InboxAnswer(message.message_id, _APPLIED)
             if isinstance(letter.command, StartChild):
                 verdict = await self._begin(operations, execution_id, start=letter.command, answer=answer)
@@ -111,16 +117,19 @@ class InboxService:
                 await node.store.reply([answer])
             elif verdict is Verdict.CONFLICT:
                 node.has_news = True  # it is still there, for whoever owns the execution now
+                return False
         except Elsewhere:
             _log.debug("message.elsewhere", extra={"message_id": message.message_id})
+            return False
         except TaskEngineError as error:
             if isinstance(error, StorageError) or error.name in _NOT_HERE:  # it stays, for later or for another node
                 node.has_news = node.has_news or isinstance(error, StorageError)
                 _log.info("message.kept", extra={"message_id": message.message_id, "error": error.name})
-            else:
-                await self._refuse(message, error)
+                return False
+            await self._refuse(message, error)
         finally:
             self._busy.discard(message.message_id)
+        return True
 
     async def _begin(self, operations: Operations, execution_id: str, *, start: StartChild, answer: InboxAnswer) -> Verdict:
         """Begin a child. One that cannot begin has failed: whoever waits for it is told so."""
