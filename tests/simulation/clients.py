@@ -161,9 +161,7 @@ class Client:
         }
         await self._once(kind, execution_id, lambda engine, tag: methods[kind](engine)(execution_id, path=path, by=tag), path=path)
 
-    async def _once(
-        self, kind: str, execution_id: str, work: Callable[[Engine, str], Awaitable[None]], *, path: str = "/"
-    ) -> None:
+    async def _once(self, kind: str, execution_id: str, work: Callable[[Engine, str], Awaitable[None]], *, path: str = "/") -> None:
         """A deed that cannot be repeated; ``work`` gets its tag."""
         tag = self._tag()
         deed = self._ledger.enter(kind, tag)

@@ -187,7 +187,9 @@ class Families:
             since = self._events
         else:
             return
-        below = [one for one in self._members.values() if not one.record.state.is_finished and self._is_below(one, execution_id, path)]
+        below = [
+            one for one in self._members.values() if not one.record.state.is_finished and self._is_below(one, execution_id, path)
+        ]
         self._world.counts[f"{kind} kept"] += 1
         self._world.counts[f"{kind} kept in others"] += bool(below)
         self._holds.append(Hold(kind, execution_id, path, since))
@@ -279,5 +281,3 @@ class Families:
     def _must(condition: bool, name: str, message: str) -> None:  # noqa: FBT001, PLR0917 -- reads like an assertion
         if not condition:
             raise SimulationError(name, message)
-
-

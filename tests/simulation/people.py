@@ -37,7 +37,18 @@ class Person(Client):
     async def live(self, *, until: float) -> None:
         """Do things, at random, until an instant of virtual time."""
         chance, loop = self._chance, self._world.loop
-        deeds = {"start": 5, "signal": 2, "decide": 4, "halt": 5, "control": 4, "part": 4, "skip": 2, "fork": 1.5, "set": 1, "wait": 2}
+        deeds = {
+            "start": 5,
+            "signal": 2,
+            "decide": 4,
+            "halt": 5,
+            "control": 4,
+            "part": 4,
+            "skip": 2,
+            "fork": 1.5,
+            "set": 1,
+            "wait": 2,
+        }
         while loop.time() < until:
             await asyncio.sleep(chance.random() * chance.choice((0.01, 0.3, 1.0)))
             deed = chance.weighed(deeds)

@@ -21,7 +21,7 @@ from taskengine.model.effect import StartChild
 from taskengine.model.status import Status
 from taskengine.model.value import TaskError, encode
 from taskengine.ports.store import InboxAnswer, Message, Verdict
-from taskengine.runtime.letters import Letter, read_letter
+from taskengine.runtime.letters import Letter, is_between_executions, read_letter, unborn_mark
 from taskengine.runtime.node import Node
 from taskengine.runtime.operations import Operations
 from taskengine.runtime.residency import Elsewhere, Residency
@@ -126,9 +126,24 @@ class InboxService:
                 node.has_news = node.has_news or isinstance(error, StorageError)
                 _log.info("message.kept", extra={"message_id": message.message_id, "error": error.name})
                 return False
-            await self._refuse(message, error)
+            return await self._refused(operations, message, error=error, mark=letter.mark)
         finally:
             self._busy.discard(message.message_id)
+        return True
+
+    async def _refused(self, operations: Operations, message: Message, *, error: TaskEngineError, mark: str) -> bool:
+        """What one execution tells another leaves its mark also when it is refused: whoever waits for it looks for that."""
+        if is_between_executions(mark):
+            try:
+                verdict = await operations.answer_refused(message.execution_id, mark=mark, answer=_refusal(message, error))
+            except Elsewhere:
+                return False
+            if verdict is Verdict.CONFLICT:
+                self._node.has_news = True
+                return False
+            if verdict is Verdict.COMMITTED:
+                return True
+        await self._refuse(message, error)
         return True
 
     async def _begin(self, operations: Operations, execution_id: str, *, start: StartChild, answer: InboxAnswer) -> Verdict:
@@ -143,11 +158,15 @@ class InboxService:
             ended = ChildEnded(
                 at=start.at, task=parent.task, attempt=parent.attempt, child=execution_id, status=Status.FAILED, error=told
             )
-            letter = Letter(ended, f"command:{parent.execution_id}:{execution_id}:unborn")
+            letter = Letter(ended, unborn_mark(parent.execution_id, execution_id))
             await node.store.send(parent.execution_id, encode(letter), now=node.environment.now())
             node.on_messages()
             raise
 
     async def _refuse(self, message: Message, error: TaskEngineError) -> None:
-        answer = _Answer(error=type(error).__name__, name=error.name, message=error.message, hint=error.hint)
-        await self._node.store.reply([InboxAnswer(message.message_id, encode(answer))])
+        await self._node.store.reply([_refusal(message, error)])
+
+
+def _refusal(message: Message, error: TaskEngineError) -> InboxAnswer:
+    answer = _Answer(error=type(error).__name__, name=error.name, message=error.message, hint=error.hint)
+    return InboxAnswer(message.message_id, encode(answer))
