@@ -1,7 +1,7 @@
 """What must hold of executions that know each other, told from their histories alone, event by event as they were written.
 
-Each history is watched by the bystander of the kernel's own tests: what is paused or cancelled, what was done, what undoes it in which
-order. Added here is what no single history tells: who started whom, who sent what to whom, what a fork took over, and that a control
+Each history is watched by the bystander of the kernel's own tests: what is paused or cancelled, what was done, what undoes it and
+when. Added here is what no single history tells: who started whom, who sent what to whom, what a fork took over, and that a control
 that a client was told of holds in every execution below.
 """
 
@@ -278,6 +278,6 @@ class Families:
             self._world.counts["undone"] += len(member.watch.undoing.undone)
 
     @staticmethod
-    def _must(condition: bool, name: str, message: str) -> None:  # noqa: FBT001, PLR0917 -- reads like an assertion
+    def _must(condition: bool, name: str, message: str) -> None:  # noqa: FBT001 -- reads like an assertion
         if not condition:
             raise SimulationError(name, message)

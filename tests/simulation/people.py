@@ -1,4 +1,4 @@
-"""Clients of worlds that use the whole language: they decide, skip, fork, undo, set variables, and steer what others have started."""
+"""Clients of worlds that use the whole language: they decide, skip, fork, undo, set variables, and steer whatever there is."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Person(Client):
             if deed == "start" or not self._world.audit.records:
                 await self.start()
             elif deed == "halt":
-                await self.halt(*self._some_place())
+                await self.halt(self._some())
             else:
                 await self._do(deed)
 
@@ -71,11 +71,13 @@ class Person(Client):
             case "control":
                 kind = chance.weighed({"pause": 3, "resume": 4, "cancel": 1, "undo": 1.5, "terminate": 0.5, "retry": 4})
                 await self.control(kind, execution_id, "/")
+                if kind in {"cancel", "undo"} and chance.happens(0.4):  # once more, or something else, while it is on its way
+                    await self.control(chance.choice(("cancel", "undo", "pause")), execution_id, "/")
             case "part":
                 kind = chance.weighed({"pause": 4, "resume": 4, "cancel": 2, "undo": 0.3, "terminate": 1, "retry": 4})
                 await self.control(kind, *self._some_place())
             case "skip":
-                await self.skip(*self._some_place())
+                await self.skip(record, self._some_path(record))
             case "fork":
                 await self.fork(record)
             case "set":
@@ -90,8 +92,15 @@ class Person(Client):
 
     # ── deeds ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def halt(self, execution_id: str, path: str) -> None:
-        """Pause a part for a while."""
+    async def halt(self, record: Record) -> None:
+        """Pause a part for a while; of an execution that has started others, mostly a part with one of those."""
+        chance, state = self._chance, record.state
+        execution_id, path = record.execution_id, self._some_path(record)
+        if state.children and chance.happens(0.75):
+            number = chance.choice(list(state.children))
+            while number and chance.happens(0.4):  # or of something around it
+                number = max(0, state.scopes[number].container)
+            path = state.path_of(number) if number else "/"
         await self.control("pause", execution_id, path)
         await asyncio.sleep(self._chance.random() * self._chance.choice((0.5, 3.0)))
         await self.control("resume", execution_id, path)
@@ -129,9 +138,16 @@ class Person(Client):
             lambda engine, tag: engine.decide(record.execution_id, path, approve=is_approved, by=name, comment=tag, data=data),
         )
 
-    async def skip(self, execution_id: str, path: str) -> None:
-        """Go on without a task."""
+    async def skip(self, record: Record, path: str) -> None:
+        """Go on without a task; some then want what is in it all the same."""
+        execution_id, state = record.execution_id, record.state
+        containers = [number for number in state.groups if state.phase[number] in {Phase.FAILED, Phase.CANCELLED}]
+        if containers and self._chance.happens(0.5):
+            path = state.path_of(self._chance.choice(containers))
         await self._once("skip", execution_id, lambda engine, tag: engine.skip_task(execution_id, path, by=tag))
+        inside = [one for one in map(state.path_of, range(1, len(state.phase))) if one.startswith(path) and one != path]
+        if inside and self._chance.happens(0.5):
+            await self.control("retry", execution_id, self._chance.choice(inside))
 
     async def set(self, execution_id: str, name: str) -> None:
         """Give a variable another value."""

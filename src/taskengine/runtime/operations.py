@@ -141,6 +141,8 @@ class Operations:
         if execution_id in node.residents or await node.store.heads((execution_id,)):
             return Verdict.DUPLICATE
         known, given, variables = await self._take_in(start)
+        if execution_id in node.residents:  # another node has begun it meanwhile, and it was read here: what runs for it stays
+            return Verdict.DUPLICATE
         self._must_accept()
         now = max(node.environment.now(), start.at)
         resident = self._new(execution_id, known, now=now)
@@ -174,11 +176,10 @@ class Operations:
         return earlier.decode()
 
     async def command(self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str = "") -> None:
-        """Apply a command and return when it is durable, a control when it is so in every execution below. A mark makes repeating
-        it a no-op.
+        """Apply a command and return when it is durable, a control when it is so in every execution below.
 
-        Raises what the kernel refuses with, ``NotFoundError`` for an unknown execution, and ``ConflictError`` when others keep
-        taking the execution away, or have not been told in time.
+        A mark makes repeating it a no-op. Raises what the kernel refuses with, ``NotFoundError`` for an unknown execution, and
+        ``ConflictError`` when others keep taking the execution away, or one below has not been told in time.
         """
         full_mark = f"command:{execution_id}:{mark}" if mark else ""
         async with self._alone_with(full_mark) as begun:

@@ -1,7 +1,7 @@
 """When a control is true: every execution below has written it down. Reads histories and marks; applies nothing.
 
-What one execution tells another is a letter in the inbox. Letters are applied in the order in which they were written, by whoever has
-the execution, and leave their marks, also when they are refused: a letter whose mark is there has been dealt with, and all before it.
+What one execution tells another is a letter in the inbox. Letters are applied in the order in which they were written, by whoever
+has the execution, and leave their marks, also when they are refused: when the mark of one is there, all before it are dealt with.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Reach:
         self._seize = seize
 
     async def everywhere(self, execution_id: str, since: Instant) -> None:
-        """Wait until what an execution has told its children from ``since`` on, or told those that it waits for, has come to them all.
+        """Wait until what an execution has told its children from ``since`` on, or those that it waits for, has come to them all.
 
         ``ConflictError("owner_silent")`` when one of them was not told in time: it will be.
         """
