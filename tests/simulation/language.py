@@ -35,6 +35,9 @@ class LanguageGenerator(WorkflowGenerator):
         steps: list[Step] = []
         for index in range(chance.randint(1, 3 if number < CALLED else 5)):
             steps.append(self._step(f"s{index}", steps))
+        if self._callable != ("w0", "w1") and chance.happens(0.7):  # those that others call take their time
+            first = Step(id="first", type="wait", config={"duration": f"{chance.randint(300, 3_000)}ms"})
+            steps = [first, *(step if step.depends_on else msgspec.structs.replace(step, depends_on=("first",)) for step in steps)]
         can_undo = any(step.compensate is not None for step in Workflow(name="", steps=tuple(steps)).every_step())
         return Workflow(
             name=f"w{number}",
