@@ -1,6 +1,6 @@
 """What an execution tells others, looked at letter by letter: children begin, pause, go on and stop as their tasks do.
 
-Nobody is left to run who is not waited for, nothing is said twice, and whoever started the execution hears of every end.
+Nobody is left to run who is not waited for, nothing but a pause is said twice, and whoever started it hears of every end.
 """
 
 from __future__ import annotations
@@ -71,8 +71,7 @@ class Letters:
         assert not child.is_over, f"{letter} to one that is over"
         match letter:
             case cmd.Pause():
-                assert not child.is_paused, "paused twice"
-                child.is_paused = True
+                child.is_paused = True  # perhaps once more: a person may have let it go on
             case cmd.Resume():
                 assert child.is_paused or child.is_cancelled, "it was not paused"
                 child.is_paused = False

@@ -19,6 +19,7 @@ from taskengine.model.codec import decode_event
 from taskengine.model.status import Status
 from taskengine.testing.simulation import SimulationError, World
 from taskengine.testing.simulation.audit import Record
+from tests.kernel.nested_undo import depends
 from tests.kernel.nested_watch import Watch
 
 __all__ = ["Families"]
@@ -147,8 +148,12 @@ class Families:
             elif isinstance(told, ev.ExecutionForked):
                 for one in told.tasks:
                     ended.setdefault(origin.state.path_of(one.task), set()).add(bytes(one.output))
+        tree = member.watch.tree
+        begun = tree.numbers[event.path]
         for taken in event.tasks:
             path = member.record.state.path_of(taken.task)
+            comes_after = begun in {0, taken.task} or depends(tree, taken.task, begun)
+            self._must(not comes_after, "fork_took_too_much", f"{where}: {path} comes after {event.path}")
             is_true = taken.status is not Status.COMPLETED or bytes(taken.output) in ended.get(path, set())
             self._must(is_true, "fork_took_other", f"{where}: {path} did not give {bytes(taken.output)!r} in {event.origin}")
         self._world.counts["fork took over"] += len(event.tasks)
@@ -215,15 +220,25 @@ class Families:
         """Nothing begins in an execution whose place in another one is held."""
         if not self._holds:
             return
-        hand_at = member.hand_at
+        below = [member]
         for above, at in self._above(member):
             for hold in self._holds:
                 is_below = above.record.execution_id == hold.execution_id and at.startswith(hold.path)
-                if is_below and hand_at < hold.since and not (hold.kind == "cancel" and self._undoes(member)):
+                if is_below and not self._is_let_go(below, hold.since) and not (hold.kind == "cancel" and self._undoes(member)):
                     raise SimulationError(
                         f"began_below_{hold.kind}", f"{where} {event}: below {hold.path} of {hold.execution_id} at {at}"
                     )
-            hand_at = max(hand_at, above.hand_at)
+            below.insert(0, above)
+
+    @staticmethod
+    def _is_let_go(below: list[Member], since: int) -> bool:
+        """Whether a person has let one of them go on, outermost first, after it was told; what stood still already tells nobody."""
+        for member in below:
+            if member.hand_at > since:
+                return True
+            if "/" in member.watch.paused:
+                since = min(since, member.paused_by["/"][1])
+        return False
 
     @staticmethod
     def _undoes(member: Member) -> bool:

@@ -430,3 +430,20 @@ def test_a_child_that_another_node_began_in_the_same_moment_is_left_as_it_is() -
 
     assert stage.play(story) == "completed"
     assert stage.count("TaskAttemptLost") == 0
+
+
+def test_a_pause_reaches_a_child_that_a_person_has_let_go_on_before() -> None:
+    stage = Stage()
+
+    async def story() -> bool:
+        node = await stage.node()
+        await deploy(stage, node, PATIENT)
+        execution_id = await stage.start(node, CALLS)
+        record = await born(stage)
+        await stage.ask(node, lambda engine: engine.pause_instance(execution_id, path="/sub/"))
+        await stage.ask(node, lambda engine: engine.resume_instance(record.execution_id))
+        assert not record.state.is_paused
+        await stage.ask(node, lambda engine: engine.pause_instance(execution_id))
+        return record.state.is_paused
+
+    assert stage.play(story)

@@ -155,9 +155,8 @@ def paused(state: Execution, event: ev.SubtreePaused, effects: list[Effect]) -> 
     """The whole execution's own time stands still, or one task is held: out of the queues, its clocks frozen."""
     if event.path == "/":
         state.pause_started_at = event.at
-        for number in state.children:
-            if not state.is_held(number):
-                post.pause(state, number, effects)
+        for number in state.children:  # also those that were told before: a person may have let one go on
+            post.pause(state, number, effects)
         return
     subtree.hold(state, state.number_of(event.path), effects)
 

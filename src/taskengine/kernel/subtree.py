@@ -47,7 +47,6 @@ def sweeper_of(state: Execution, number: int) -> int:
 def hold(state: Execution, number: int, effects: list[Effect]) -> None:
     """A pause: out of the queues, clocks stand still, nothing listens, nothing is opened."""
     below = open_below(state, number)
-    told = [one for one in below if one in state.children and not (state.is_paused or state.is_held(one))]
     state.paused.add(number)
     for one in below:
         state.ready.discard(one)
@@ -58,8 +57,8 @@ def hold(state: Execution, number: int, effects: list[Effect]) -> None:
         if task is not None and task.signal:
             graph.stop_listening(state, one, task.signal)
         state.timers.freeze(one, state.own_time(state.at))
-    for one in told:
-        post.pause(state, one, effects)
+        if one in state.children:  # also one that was told before: a person may have let it go on
+            post.pause(state, one, effects)
 
 
 def let_go(state: Execution, number: int, effects: list[Effect]) -> None:

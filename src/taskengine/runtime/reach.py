@@ -7,13 +7,14 @@ has the execution, and leave their marks, also when they are refused: when the m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from taskengine.errors import ConflictError, StorageError
 from taskengine.kernel.evolve import apply
 from taskengine.kernel.state import Execution
 from taskengine.model import command as cmd
+from taskengine.model import event as ev
 from taskengine.model.codec import decode_event
 from taskengine.model.effect import Effect, Post
 from taskengine.model.value import Instant
@@ -25,6 +26,8 @@ __all__ = ["Reach"]
 
 _PATIENCE_S: Final = 30.0
 _LOOK_AGAIN_S: Final = 0.02
+_BORN_WITHIN_MS: Final = 60_000  # a child that is not there after that was pruned
+_ENDS: Final = (ev.ExecutionCompleted, ev.ExecutionFailed, ev.ExecutionCancelled, ev.ExecutionTerminated, ev.ExecutionTimedOut)
 _ASK_FOR_THE_OWNER: Final = 25  # looks; a dead one is replaced
 
 
@@ -68,7 +71,15 @@ class Reach:
                     if event.at >= since:
                         told.add(effect.execution_id)
         told.update(state.children.values())
+        told.update(await self._terminated({child: post for child, post in last.items() if child not in told}, since))
         return [post for child, post in last.items() if child in told]
+
+    async def _terminated(self, last: Mapping[str, Post], since: Instant) -> set[str]:
+        """Children that nobody waits for any more, and that may not have heard of it: a control cannot reach them in another way."""
+        left = {child: post.letter.at for child, post in last.items() if isinstance(post.letter, cmd.Terminate)}
+        heads = await self._node.store.heads(tuple(left)) if left else {}
+        open_ones = {child for child, head in heads.items() if not isinstance(decode_event(head.last_event), _ENDS)}
+        return open_ones | {child for child, at in left.items() if child not in heads and at >= since - _BORN_WITHIN_MS}
 
     async def _heard(self, execution_id: str, post: Post) -> None:
         """Wait until a letter has been dealt with, or whoever it is for cannot begin."""
