@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["PAST"]
+__all__ = ["PAST", "PAST_WHOLE"]
 
 # (seed, whether with the strict settings)
 PAST: Final[tuple[tuple[int, bool], ...]] = (
@@ -28,4 +28,21 @@ PAST: Final[tuple[tuple[int, bool], ...]] = (
     (20796, False),  # an execution whose last attempt was stopped by a timeout stayed in memory, owned, instead of being parked
     (30297, True),  # what became ready in a turn that gave no slot was never begun
     (31300, True),  # as 20641
+)
+
+# The same in worlds of the whole language: those that broke a promise, and those in which mutants of `families.py` break one.
+PAST_WHOLE: Final[tuple[tuple[int, bool], ...]] = (
+    (26, False),  # a pause was told to a child that could not begin just then, refused, and forgotten
+    (108, False),  # a child was begun on two nodes at once, and on one of them ran twice
+    (137, True),  # a pause through another node was acknowledged before the child had it
+    (165, True),  # a pause did not wait for what was being terminated
+    (296, False),  # what only a compensation told others was never told
+    (561, True),  # a pause did not reach a child that a person had let go on before
+    (3, True),
+    (6, False),
+    (9, False),
+    (11, True),
+    (18, False),
+    (27, False),
+    (47, False),
 )

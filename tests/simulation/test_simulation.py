@@ -19,7 +19,7 @@ from taskengine.testing.simulation import STATEMENT_FAULTS, STORE_FAULTS, Simula
 from tests.amounts import amount
 from tests.kernel.seen import REFUSALS
 from tests.simulation.scenario import run
-from tests.simulation.seeds import PAST
+from tests.simulation.seeds import PAST, PAST_WHOLE
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 25
@@ -87,15 +87,22 @@ def test_a_promise_that_was_broken_once_holds(seed: int, *, is_strict: bool) -> 
     assert run_batch([(seed, is_strict)]).broken == []
 
 
+@pytest.mark.parametrize(("seed", "is_strict"), PAST_WHOLE)
+def test_a_promise_that_was_broken_once_holds_in_families(seed: int, *, is_strict: bool) -> None:
+    assert run_batch([(seed, is_strict)], is_whole=True).broken == []
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_every_promise_holds_on_the_memory_store_too(seed: int) -> None:
     assert run(seed, in_memory=True).events["ExecutionStarted"] > 0
+    assert run(seed, in_memory=True, is_whole=True).events["ExecutionStarted"] > 0
 
 
 @pytest.mark.parametrize("is_strict", [False, True])
 @pytest.mark.parametrize("seed", [1, 5])
 def test_the_same_seed_is_the_same_run(seed: int, *, is_strict: bool) -> None:
     assert run(seed, is_strict=is_strict) == run(seed, is_strict=is_strict)
+    assert run(seed, is_strict=is_strict, is_whole=True) == run(seed, is_strict=is_strict, is_whole=True)
 
 
 def test_another_seed_is_another_run() -> None:
@@ -106,7 +113,7 @@ def test_the_same_seed_is_the_same_run_in_a_process_that_hashes_otherwise() -> N
     told: set[str] = set()
     for hash_seed in ("1", "2"):
         ended = subprocess.run(
-            [sys.executable, "-m", "tests.simulation.run", "1", "5", "8"],
+            [sys.executable, "-m", "tests.simulation.run", "1", "5", "8", "--whole"],
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
             cwd=ROOT,
             capture_output=True,

@@ -374,6 +374,47 @@ def test_a_pause_through_another_node_is_true_when_the_child_has_it_too() -> Non
     assert stage.disk.moods[0] == set()
 
 
+def test_a_pause_is_true_when_the_childs_own_child_has_it_too() -> None:
+    stage = Stage()
+
+    def hears_nothing_for_a_while(record: Record, event: ev.Event) -> None:
+        parent = record.state.parent
+        if isinstance(event, ev.SubtreePaused) and parent is not None and parent.depth == 1:
+            stage.disk.moods[0].add("deaf")
+            asyncio.get_running_loop().call_later(2, stage.disk.moods[0].discard, "deaf")
+
+    stage.world.audit.on_event = hears_nothing_for_a_while
+
+    async def story() -> list[bool]:
+        node = await stage.node()
+        await deploy(stage, node, PATIENT)
+        middle = Workflow(name="middle", steps=(CALLS,))
+        await stage.ask(node, lambda engine: engine.deploy(middle))
+        execution_id = await stage.start(node, msgspec.structs.replace(CALLS, config={"workflow": "middle"}))
+        while len(stage.world.audit.records) < 3:
+            await asyncio.sleep(0.01)
+        await stage.ask(node, lambda engine: engine.pause_instance(execution_id))
+        return [record.state.is_paused for record in stage.world.audit.records.values()]
+
+    assert stage.play(story) == [True] * 3
+
+
+def test_a_control_that_a_child_refuses_is_true_all_the_same() -> None:
+    stage = Stage()
+
+    async def story() -> float:
+        node = await stage.node()
+        await deploy(stage, node, PATIENT)
+        execution_id = await stage.start(node, CALLS)
+        await born(stage)
+        before = stage.world.loop.time()
+        await stage.ask(node, lambda engine: engine.pause_instance(execution_id, path="/sub/"))
+        await stage.ask(node, lambda engine: engine.pause_instance(execution_id))  # the child is paused already
+        return stage.world.loop.time() - before
+
+    assert stage.play(story) < 5
+
+
 def test_a_letter_that_has_to_wait_keeps_those_behind_it() -> None:
     stage = Stage()
 

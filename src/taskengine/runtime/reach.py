@@ -71,15 +71,15 @@ class Reach:
                     if event.at >= since:
                         told.add(effect.execution_id)
         told.update(state.children.values())
-        told.update(await self._terminated({child: post for child, post in last.items() if child not in told}, since))
+        told |= await self._terminated({child: post for child, post in last.items() if child not in told}, since)
         return [post for child, post in last.items() if child in told]
 
     async def _terminated(self, last: Mapping[str, Post], since: Instant) -> set[str]:
-        """Children that nobody waits for any more, and that may not have heard of it: a control cannot reach them in another way."""
+        """Children that nobody waits for any more, and that may not have heard of it: no control is told to them."""
         left = {child: post.letter.at for child, post in last.items() if isinstance(post.letter, cmd.Terminate)}
         heads = await self._node.store.heads(tuple(left)) if left else {}
-        open_ones = {child for child, head in heads.items() if not isinstance(decode_event(head.last_event), _ENDS)}
-        return open_ones | {child for child, at in left.items() if child not in heads and at >= since - _BORN_WITHIN_MS}
+        going_on = {child for child, head in heads.items() if not isinstance(decode_event(head.last_event), _ENDS)}
+        return going_on | {child for child, at in left.items() if child not in heads and at >= since - _BORN_WITHIN_MS}
 
     async def _heard(self, execution_id: str, post: Post) -> None:
         """Wait until a letter has been dealt with, or whoever it is for cannot begin."""
