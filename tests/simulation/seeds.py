@@ -12,6 +12,7 @@ __all__ = ["PAST", "PAST_WHOLE"]
 # (seed, whether with the strict settings)
 PAST: Final[tuple[tuple[int, bool], ...]] = (
     (3, False),  # a signal sent twice at the same time, once through the inbox, was taken twice
+    (4, True),  # a signal that went through the inbox without its mark was taken twice
     (4, False),  # an attempt reported its end after its time had run out in memory, and nobody took the error
     (7, False),  # likewise a signal, repeated on another node
     (9, False),  # a state dropped for a repeated mark was never read again by its owner
