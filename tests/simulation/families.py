@@ -21,6 +21,7 @@ from taskengine.testing.simulation import SimulationError, World
 from taskengine.testing.simulation.audit import Record
 from tests.kernel.nested_undo import depends
 from tests.kernel.nested_watch import Watch
+from tests.simulation.language import FORM
 
 __all__ = ["Families"]
 
@@ -173,6 +174,11 @@ class Families:
         member.decided.add(decision)
         asked = member.asked[event.task]
         self._must(not asked or event.by in asked, "decided_by_stranger", f"{where}: {event.by}, asked were {asked}")
+        step = member.watch.tree.steps[event.task]
+        if event.is_approved and step is not None and step.config.get("form") == FORM:
+            given = msgspec.json.decode(event.data) if event.data else None
+            fits = isinstance(given, dict) and isinstance(given.get("n"), int)
+            self._must(fits, "form_not_judged", f"{where}: {given}")
 
     @staticmethod
     def _kind(member: Member, task: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from taskengine.kernel.approval import is_asking
 from taskengine.kernel.plan import BlockPlan, Plan, StepPlan
+from taskengine.kernel.scope import UNDO
 from taskengine.kernel.state import Execution
 from taskengine.kernel.timing import Clock
 from taskengine.wire.instant import iso_instant
@@ -33,6 +34,8 @@ def _step_at(plan: Plan, path: str) -> StepPlan | None:
             step = block.steps[number]
         else:
             assert step is not None
+            if segment == UNDO:
+                return step.compensation
             named = {one.name or f"[{index}]": one for index, one in enumerate(step.blocks)}
             body = step.blocks[0] if step.step.type in {"map", "loop"} else named.get(segment)
             if body is None:
