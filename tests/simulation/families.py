@@ -37,7 +37,10 @@ class Member:
     parent: str = ""  # who waits for it
     parent_task: int = 0
     hand_at: int = 0  # the last event by which a person, and not its parent, let it go on
-    paused_by: dict[str, tuple[str, int]] = field(default_factory=dict)  # by path: the tag, and the event's place among all
+    told_at: int = 0  # the last event by which its parent has paused or cancelled it
+    asked_by: dict[tuple[str, str], tuple[str, int]] = field(
+        default_factory=dict
+    )  # by control and path: the tag, and the event's place
     started: dict[int, str] = field(default_factory=dict)  # by task: the child
     decided: set[tuple[int, int]] = field(default_factory=set)
     asked: dict[int, list[str]] = field(default_factory=dict)  # by task: who may decide; nobody named: anybody
@@ -113,8 +116,11 @@ class Families:
                 self._controlled(member, event)
 
     def _controlled(self, member: Member, event: ev.Event) -> None:
-        if isinstance(event, ev.SubtreePaused):
-            member.paused_by[event.path] = (event.by, self._events)
+        if isinstance(event, ev.SubtreePaused | ev.SubtreeCancelled):
+            kind = "pause" if isinstance(event, ev.SubtreePaused) else "cancel"
+            member.asked_by[kind, event.path] = (event.by, self._events)
+            if event.by == member.parent:
+                member.told_at = self._events
         is_whole = isinstance(event, ev.SubtreeResumed | ev.SubtreeCancelled) and event.path == "/" and event.by != member.parent
         if is_whole or isinstance(event, ev.ExecutionRetried):
             member.hand_at = self._events
@@ -190,19 +196,13 @@ class Families:
     def acknowledged(self, kind: str, tag: str, *, execution_id: str, path: str) -> None:
         """A client was told that a pause or a cancel is true."""
         member = self._members[execution_id]
-        if kind == "pause":
-            by, since = member.paused_by.get(path, ("", 0))
-            if by != tag or path not in member.watch.paused:
-                return  # somebody else has ended it already
-        elif path in member.watch.cancelled:
-            since = self._events
-        else:
-            return
-        below = [
-            one for one in self._members.values() if not one.record.state.is_finished and self._is_below(one, execution_id, path)
-        ]
+        by, since = member.asked_by.get((kind, path), ("", 0))
+        in_force = member.watch.paused if kind == "pause" else member.watch.cancelled
+        if by != tag or path not in in_force:
+            return  # somebody else has ended it already
+        told = [one for one in self._members.values() if one.told_at > since and self._is_below(one, execution_id, path)]
         self._world.counts[f"{kind} kept"] += 1
-        self._world.counts[f"{kind} kept in others"] += bool(below)
+        self._world.counts[f"{kind} kept in others"] += bool(told)
         self._holds.append(Hold(kind, execution_id, path, since))
 
     def _is_below(self, member: Member, execution_id: str, path: str) -> bool:
@@ -243,7 +243,7 @@ class Families:
             if member.hand_at > since:
                 return True
             if "/" in member.watch.paused:
-                since = min(since, member.paused_by["/"][1])
+                since = min(since, member.asked_by["pause", "/"][1])
         return False
 
     @staticmethod
@@ -284,7 +284,7 @@ class Families:
         self._must(not state.is_finished, "parent_not_told", f"{where}: it is {state.status}, and waited for")
         is_held = above.is_paused or above.is_held(child.parent_task)
         if not child.hand_at and not state.is_cancelling and state.saga is None:
-            by_parent = state.is_paused and child.paused_by["/"][0] == child.parent
+            by_parent = state.is_paused and child.asked_by["pause", "/"][0] == child.parent
             is_told = state.is_paused if is_held else not by_parent
             is_told = is_told or above.live[child.parent_task].is_cancelling
             self._must(is_told, "pause_not_told", f"{where}: paused above: {is_held}, below: {state.is_paused}")

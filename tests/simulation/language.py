@@ -62,7 +62,7 @@ class LanguageGenerator(WorkflowGenerator):
     def _kinds(self) -> dict[str, float]:
         kinds = {"function": 9, "wait": 3, "noop": 1, "set": 1.5, "approval": 2.5, "signal": 2, "fail": 0.7, "aggregate": 0.7}
         if self._callable:
-            kinds["workflow"] = 5 if self._depth else 7
+            kinds["workflow"] = 6 if self._depth else 12
         if self._depth < DEEPEST:
             kinds |= {"condition": 1.5, "parallel": 2.5, "map": 3, "loop": 3}
         return kinds

@@ -41,7 +41,7 @@ class Person(Client):
             "start": 5,
             "signal": 2,
             "decide": 4,
-            "halt": 5,
+            "halt": 9,
             "control": 4,
             "part": 4,
             "skip": 2,
@@ -55,7 +55,7 @@ class Person(Client):
             if deed == "start" or not self._world.audit.records:
                 await self.start()
             elif deed == "halt":
-                await self.halt(self._some())
+                await self.halt(self._some_parent())
             else:
                 await self._do(deed)
 
@@ -67,23 +67,42 @@ class Person(Client):
             case "signal":
                 await self.signal(execution_id, chance.choice(SIGNALS))
             case "decide":
-                await self.decide(record, chance.choice(self._asking(record) or ["/nowhere/"]))
+                await self._decide_something()
             case "control":
-                kind = chance.weighed({"pause": 3, "resume": 4, "cancel": 1, "undo": 1.5, "terminate": 0.5, "retry": 4})
-                await self.control(kind, execution_id, "/")
-                if kind in {"cancel", "undo"} and chance.happens(0.4):  # once more, or something else, while it is on its way
-                    await self.control(chance.choice(("cancel", "undo", "pause")), execution_id, "/")
+                await self._steer(self._some_parent().execution_id)
+            case "part" if chance.happens(0.25):
+                await self.control("retry", *self._some_lost_cause())
             case "part":
                 kind = chance.weighed({"pause": 4, "resume": 4, "cancel": 2, "undo": 0.3, "terminate": 1, "retry": 4})
                 await self.control(kind, *self._some_place())
             case "skip":
-                await self.skip(record, self._some_path(record))
+                undone = [one for one in self._world.audit.records.values() if one.state.saga is not None]
+                broken = chance.choice(undone) if undone and chance.happens(0.2) else self._some_broken()
+                await self.skip(broken, self._some_path(broken))
             case "fork":
                 await self.fork(record)
             case "set":
                 await self.set(execution_id, chance.choice(("limit", "limit", "other")))
             case _:
                 await self.wait(execution_id, timeout_s=chance.random() * 5)
+
+    async def _decide_something(self) -> None:
+        chance, asking = self._chance, self._asking()
+        if not asking and chance.happens(0.8):
+            await self.halt(self._some_parent())
+        elif asking and chance.happens(0.9):
+            await self.decide(*chance.choice(asking))
+        else:
+            record = self._some()
+            await self.decide(record, self._some_path(record))
+
+    async def _steer(self, execution_id: str) -> None:
+        """Control a whole execution; sometimes once more, or otherwise, while that is on its way."""
+        chance = self._chance
+        kind = chance.weighed({"pause": 2, "resume": 3, "cancel": 1.5, "undo": 1.5, "terminate": 0.5, "retry": 3})
+        await self.control(kind, execution_id, "/")
+        if kind in {"cancel", "undo"} and chance.happens(0.4):
+            await self.control(chance.choice(("cancel", "undo", "pause")), execution_id, "/")
 
     def _params(self) -> dict[str, Any]:
         known = list(self._world.audit.records)
@@ -141,12 +160,12 @@ class Person(Client):
     async def skip(self, record: Record, path: str) -> None:
         """Go on without a task; some then want what is in it all the same."""
         execution_id, state = record.execution_id, record.state
-        containers = [number for number in state.groups if state.phase[number] in {Phase.FAILED, Phase.CANCELLED}]
-        if containers and self._chance.happens(0.5):
+        containers = _broken_containers(record)
+        if containers and self._chance.happens(0.7):
             path = state.path_of(self._chance.choice(containers))
         await self._once("skip", execution_id, lambda engine, tag: engine.skip_task(execution_id, path, by=tag))
         inside = [one for one in map(state.path_of, range(1, len(state.phase))) if one.startswith(path) and one != path]
-        if inside and self._chance.happens(0.5):
+        if inside and path != "/" and self._chance.happens(0.9):
             await self.control("retry", execution_id, self._chance.choice(inside))
 
     async def set(self, execution_id: str, name: str) -> None:
@@ -158,7 +177,9 @@ class Person(Client):
         """Go on from the middle of an execution in another one."""
         chance, tag = self._chance, self._tag()
         deed = self._ledger.enter("fork", tag)
-        path = chance.choice(("/", *[f"/{step.id}/" for step in record.plan.workflow.steps], self._some_path(record)))
+        inside = [record.state.path_of(base + 1) for group in record.state.groups.values() for base in group.bases]
+        steps = [f"/{step.id}/" for step in record.plan.workflow.steps]
+        path = chance.choice(inside) if inside and chance.happens(0.15) else chance.choice(("/", *steps, self._some_path(record)))
         key = tag if chance.happens(0.75) else ""
         given = self._params() if chance.happens(0.3) else None
 
@@ -178,6 +199,12 @@ class Person(Client):
         going_on = [one for one in records if not one.state.is_finished]
         return self._chance.choice(going_on if going_on and self._chance.happens(0.8) else records)
 
+    def _some_parent(self) -> Record:
+        """Rather one that waits for others that it has started, or one that is undoing what it did."""
+        records = self._world.audit.records.values()
+        parents = [one for one in records if not one.state.is_finished and (one.state.children or one.state.saga is not None)]
+        return self._chance.choice(parents) if parents and self._chance.happens(0.7) else self._some()
+
     def _some_place(self) -> tuple[str, str]:
         record = self._some()
         return record.execution_id, self._some_path(record)
@@ -195,7 +222,38 @@ class Person(Client):
             return "/nowhere/"
         return "/" if kind == "all" else state.path_of(chance.choice(range(1, len(state.phase))))
 
-    @staticmethod
-    def _asking(record: Record) -> list[str]:
-        state = record.state
-        return [state.path_of(number) for number in state.live if state.steps[number].step.type == "approval"]
+    def _some_lost_cause(self) -> tuple[str, str]:
+        """What failed in a container that has completed without it, or that a person has skipped."""
+        found: list[tuple[str, str]] = []
+        for record in self._world.audit.records.values():
+            state = record.state
+            over = {number for number in state.groups if state.phase[number] in {Phase.COMPLETED, Phase.SKIPPED}}
+            found += [
+                (record.execution_id, state.path_of(number))
+                for number, scope in enumerate(state.scopes)
+                if scope.container in over and state.phase[number] in {Phase.FAILED, Phase.CANCELLED}
+            ]
+        return self._chance.choice(found) if found else self._some_place()
+
+    def _asking(self) -> list[tuple[Record, str]]:
+        """What waits for a decision."""
+        open_ones = [record for record in self._world.audit.records.values() if not record.state.is_finished]
+        return [
+            (record, record.state.path_of(number))
+            for record in open_ones
+            for number in record.state.live
+            if record.state.steps[number].step.type == "approval" and record.state.phase[number] == Phase.WAITING
+        ]
+
+    def _some_broken(self) -> Record:
+        """One in which a whole container has failed."""
+        records = self._world.audit.records.values()
+        broken = [one for one in records if _broken_containers(one)]
+        return self._chance.choice(broken) if broken and self._chance.happens(0.6) else self._some()
+
+
+def _broken_containers(record: Record) -> list[int]:
+    state = record.state
+    if state.saga is not None:
+        return []
+    return [number for number in state.groups if state.phase[number] in {Phase.FAILED, Phase.CANCELLED}]

@@ -63,7 +63,7 @@ def run_batch(seeds: list[tuple[int, bool]], *, is_whole: bool = False) -> Batch
 def test_every_promise_holds_in_every_seed_and_everything_happens() -> None:
     # Every world twice: with settings of its own, and with a snapshot every three events, batch cap 1 and nothing kept in memory.
     plain = _batches(amount(test=25, nightly=2_500))
-    whole = _batches(amount(test=75, nightly=5_000))
+    whole = _batches(amount(test=60, nightly=5_000))
     total = Batch(Counter(), [])
     with ProcessPoolExecutor(amount(test=1, nightly=os.cpu_count() or 1), mp_context=get_context("spawn")) as pool:
         for batch in (*pool.map(run_batch, plain), *pool.map(partial(run_batch, is_whole=True), whole)):
