@@ -100,7 +100,7 @@ MUTANTS: Final = (
         file="kernel/subtree.py",
         text="            post.terminate(state, task, effects)\n",
         replacement="            pass\n",
-        test=SEEDS,
+        test="tests/kernel/test_children.py::test_a_terminate_and_a_timeout_end_the_child_and_wait_for_nothing",
     ),
     Mutant(
         name="cancel_not_told",

@@ -208,10 +208,10 @@ class Families:
     def _is_below(self, member: Member, execution_id: str, path: str) -> bool:
         return any(one.record.execution_id == execution_id and at.startswith(path) for one, at in self._above(member))
 
-    def _above(self, member: Member, task: int = 0) -> Iterator[tuple[Member, str]]:
-        """Where a task stands: in its execution, and in all that wait for that."""
-        while member.parent:
-            member, task = self._members[member.parent], member.parent_task
+    def _above(self, member: Member) -> Iterator[tuple[Member, str]]:
+        """Where an execution stands in others. One that has ended, and that a person wanted again, is nobody's child any more."""
+        while member.parent and not member.record.results:
+            task, member = member.parent_task, self._members[member.parent]
             yield member, member.record.state.path_of(task)
 
     def _lift(self, member: Member) -> None:

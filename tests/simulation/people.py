@@ -76,9 +76,7 @@ class Person(Client):
                 kind = chance.weighed({"pause": 4, "resume": 4, "cancel": 2, "undo": 0.3, "terminate": 1, "retry": 4})
                 await self.control(kind, *self._some_place())
             case "skip":
-                undone = [one for one in self._world.audit.records.values() if one.state.saga is not None]
-                broken = chance.choice(undone) if undone and chance.happens(0.2) else self._some_broken()
-                await self.skip(broken, self._some_path(broken))
+                await self._skip_something()
             case "fork":
                 await self.fork(record)
             case "set":
@@ -95,6 +93,16 @@ class Person(Client):
         else:
             record = self._some()
             await self.decide(record, self._some_path(record))
+
+    async def _skip_something(self) -> None:
+        chance = self._chance
+        undone = [one for one in self._world.audit.records.values() if one.state.saga is not None]
+        if undone and chance.happens(0.25):  # too late
+            record = chance.choice(undone)
+            await self.skip(record, f"/{record.plan.workflow.steps[0].id}/")
+        else:
+            record = self._some_broken()
+            await self.skip(record, self._some_path(record))
 
     async def _steer(self, execution_id: str) -> None:
         """Control a whole execution; sometimes once more, or otherwise, while that is on its way."""

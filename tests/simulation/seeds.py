@@ -39,11 +39,9 @@ PAST_WHOLE: Final[tuple[tuple[int, bool], ...]] = (
     (165, True),  # a pause did not wait for what was being terminated
     (296, False),  # what only a compensation told others was never told
     (561, True),  # a pause did not reach a child that a person had let go on before
-    (3, True),
-    (6, False),
-    (9, False),
-    (11, True),
-    (18, False),
-    (27, False),
-    (47, False),
+    (2, False),
+    (4, False),
+    (6, True),
+    (11, False),
+    (37, False),
 )
