@@ -206,11 +206,13 @@ class Families:
         self._holds.append(Hold(kind, execution_id, path, since))
 
     def _is_below(self, member: Member, execution_id: str, path: str) -> bool:
-        return any(one.record.execution_id == execution_id and at.startswith(path) for one, at in self._above(member))
+        return any(
+            one.record.execution_id == execution_id and at.startswith(path) for one, at in self._above(member, has_ended=True)
+        )
 
-    def _above(self, member: Member) -> Iterator[tuple[Member, str]]:
+    def _above(self, member: Member, *, has_ended: bool = False) -> Iterator[tuple[Member, str]]:
         """Where an execution stands in others. One that has ended, and that a person wanted again, is nobody's child any more."""
-        while member.parent and not member.record.results:
+        while member.parent and (has_ended or not member.record.results):
             task, member = member.parent_task, self._members[member.parent]
             yield member, member.record.state.path_of(task)
 
