@@ -8,7 +8,8 @@ from typing import Any
 
 from taskengine.kernel.approval import is_asking
 from taskengine.kernel.plan import BlockPlan, Plan, StepPlan
-from taskengine.kernel.state import UNDO, Execution
+from taskengine.kernel.scope import UNDO
+from taskengine.kernel.state import Execution
 from taskengine.kernel.timing import Clock
 from taskengine.wire.instant import iso_instant
 
@@ -17,10 +18,7 @@ __all__ = ["decision_commands", "form_at", "until_when"]
 
 def form_at(plan: Plan, path: str) -> Mapping[str, Any] | None:
     """The form of the approval at a path of any execution of a plan; nothing where there is none, or no such step."""
-    is_undoing = path.endswith(f"/{UNDO}/")
-    step = _step_at(plan, path.removesuffix(f"{UNDO}/"))
-    if is_undoing and step is not None:
-        step = step.compensation
+    step = _step_at(plan, path)
     return step.step.config.get("form") if step is not None and step.step.type == "approval" else None
 
 
@@ -36,6 +34,8 @@ def _step_at(plan: Plan, path: str) -> StepPlan | None:
             step = block.steps[number]
         else:
             assert step is not None
+            if segment == UNDO:
+                return step.compensation
             named = {one.name or f"[{index}]": one for index, one in enumerate(step.blocks)}
             body = step.blocks[0] if step.step.type in {"map", "loop"} else named.get(segment)
             if body is None:
