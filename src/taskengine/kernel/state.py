@@ -34,6 +34,7 @@ class Execution:
 
     __slots__ = (
         "at",
+        "blocks",
         "business_key",
         "cancel_reason",
         "children",
@@ -145,6 +146,7 @@ class Execution:
         self.is_related = plan.posts  # whether it may tell other executions something
         self.tally: dict[int, list[int]] = {}  # of steps with several dependencies, from the first end on
         self.counts: list[int] = [plan.size] + [0] * (len(Phase) - 1)  # of tasks in each phase
+        self.blocks = [0] * len(Phase)  # ... and how many of these are blocks at work, which are no steps
         self.unread: dict[int, int] = {}
         self.ready = ReadyQueue()
         self.suspects = NOBODY
@@ -170,8 +172,12 @@ class Execution:
 
     @property
     def size(self) -> int:
-        """How many tasks there are so far."""
-        return len(self.phase) - 1
+        """How many steps there are so far. Blocks at work are none."""
+        return len(self.phase) - 1 - sum(self.blocks)
+
+    def count(self, phase: Phase) -> int:
+        """How many steps are in a phase."""
+        return self.counts[phase] - self.blocks[phase]
 
     @property
     def status(self) -> Status:
@@ -198,8 +204,8 @@ class Execution:
 
     @property
     def open_count(self) -> int:
-        """Tasks that have not ended."""
-        return 0 if self.is_swept else sum(self.counts[: Phase.COMPLETED])
+        """Steps that have not ended."""
+        return 0 if self.is_swept else sum(self.counts[: Phase.COMPLETED]) - sum(self.blocks[: Phase.COMPLETED])
 
     def status_of(self, number: int) -> Status:
         """A task's status, with what it inherits from the execution."""

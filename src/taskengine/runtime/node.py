@@ -244,7 +244,6 @@ class Node:
             resident.token += 1
         resident.stored_owner = owner
         resident.unsettled += 1
-        counts = state.counts
         return Append(
             Summary(
                 resident.execution_id,
@@ -262,8 +261,8 @@ class Node:
                 state.at,
                 state.finished_at,
                 state.size,
-                counts[Phase.COMPLETED],
-                counts[Phase.FAILED],
+                state.count(Phase.COMPLETED),
+                state.count(Phase.FAILED),
             ),
             pending.expected_seq,
             pending.expected_token,
