@@ -11,7 +11,8 @@ from shlex import quote
 from typing import Final
 
 from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
-from taskengine.app.approval import decision_commands, until_when
+from taskengine.app.advice import advice
+from taskengine.app.approval import decision_commands, in_words, question, until_when
 from taskengine.app.inspect import Inspector, why_now
 from taskengine.app.tree import is_scope, label_of
 from taskengine.kernel.approval import is_asking
@@ -21,7 +22,7 @@ from taskengine.kernel.timing import Clock
 from taskengine.model.codec import decode_event
 from taskengine.model.event import SubtreePaused
 from taskengine.model.ids import task_id
-from taskengine.model.status import Outcome, Phase, Status
+from taskengine.model.status import Phase
 from taskengine.ports.store import Summary
 from taskengine.wire.execution import WireExplanation, WireReason
 from taskengine.wire.instant import iso_instant
@@ -54,7 +55,8 @@ async def explain(inspector: Inspector, word: str, *, database: str) -> WireExpl
 
 async def _headline(inspector: Inspector, summary: Summary, *, state: Execution, is_taken: bool) -> str:
     if state.error is not None:
-        return f"{why(state, '/')}: {state.error.type}: {state.error.message}".rstrip(": ")
+        told = f"{why(state, '/')}: {state.error.type}: {state.error.message}".rstrip(": ")
+        return told + ("; correct the document and upload it, then fork" if advice(state).is_fork else "")
     if state.is_finished or state.is_cancelling:
         return why(state, "/")
     if state.is_paused:
@@ -138,6 +140,9 @@ def _reason(state: Execution, number: int, *, lacking: str, is_taken: bool) -> W
     text = why_now(state, path, is_taken=is_taken).removesuffix(" (join all_success)").removesuffix(until_when(state, number))
     if kind == "slot" and not is_taken:
         text = "ready; no process has taken it up"
+    asks = question(state, number)
+    if asks is not None and in_words(asks):
+        text += f": {in_words(asks)}"
     return WireReason(
         task_id=task_id(state.execution_id, number),
         path=path,
@@ -145,6 +150,7 @@ def _reason(state: Execution, number: int, *, lacking: str, is_taken: bool) -> W
         status=state.status_of(number).value,
         kind=kind,
         text=f"{lacking}; {text}" if kind == "function_not_found" else text,
+        asks=asks,
         until=None if due_at is None else iso_instant(due_at),
         waits_for=[state.steps[base + one].id for one in step.dependencies if state.phase[base + one] < Phase.COMPLETED],
     )
@@ -188,12 +194,9 @@ def _next(state: Execution, reasons: list[WireReason], *, is_waited_for: bool, f
     """Commands that move it, the first one first."""
     execution_id = state.execution_id
     go_on = f"task-engine run --resume {execution_id}{flag}"
-    if state.outcome is Outcome.COMPENSATED:
-        return []  # it is as if it had never been: nothing of it begins again
-    if state.status in {Status.FAILED, Status.CANCELLED}:
-        return [f"task-engine instance retry {execution_id}{flag} && {go_on}"]
     if state.is_finished:
-        return []
+        begins = advice(state)
+        return [f"task-engine {begins}{flag}" + ("" if begins.is_fork else f" && {go_on}")] if begins else []
     commands = [f"task-engine instance resume {execution_id}{flag}"] if state.is_paused else []
     for reason in reasons:
         number = state.number_of(reason.path)

@@ -8,8 +8,10 @@ from taskengine.model.status import Phase
 __all__ = [
     "SCOPE",
     "containers_of",
+    "decides",
     "depth_of",
     "failed_itself",
+    "is_partial",
     "is_scope",
     "label_of",
     "parent_of",
@@ -88,3 +90,29 @@ def failed_itself(state: Execution, number: int) -> bool:
         return not state.scopes[number].failures
     group = state.groups.get(number)
     return group is None or all(state.phase[base] != Phase.FAILED for base in group.bases)
+
+
+def decides(state: Execution, number: int) -> bool:
+    """Whether its failure is one that what is around it failed with, up to the execution: neither handled nor tolerated."""
+    if undone_by(state, number):
+        return True
+    while state.phase[number] == Phase.FAILED:
+        scope, live = state.scopes[number], state.live.get(number)
+        if number == scope.base:
+            number = scope.container
+        elif (live is not None and live.is_handled) or not state.steps[number].fails_execution:
+            return False
+        elif scope.up is None:
+            return True
+        else:
+            number = scope.base
+    return False
+
+
+def is_partial(state: Execution, number: int) -> bool:
+    """Whether it completed although something inside of it did not go well."""
+    if state.phase[number] != Phase.COMPLETED:
+        return False
+    if is_scope(state, number):
+        return state.scopes[number].flaws > 0
+    return number in state.groups and state.groups[number].is_partial

@@ -10,7 +10,7 @@ import msgspec
 
 from taskengine.app.approval import until_when
 from taskengine.app.follow import Past
-from taskengine.app.tree import containers_of, failed_itself, is_scope, place_of, undone_by
+from taskengine.app.tree import containers_of, failed_itself, is_partial, is_scope, place_of, undone_by
 from taskengine.cli.language import say
 from taskengine.kernel.skips import skipped_because
 from taskengine.kernel.state import UNDO, Execution
@@ -46,7 +46,7 @@ def rows(state: Execution, *, past: Callable[[int], Past], now: Instant, room: i
     Blocks at work have no row: their steps stand below the container, named with the block.
     """
     numbers: Iterable[int] = range(1, len(state.steps))
-    is_folded = state.size - sum(len(group.bases) for group in state.groups.values()) > room
+    is_folded = state.size > room
     if is_folded:
         numbers = _noteworthy(state, room)
     elif state.groups:
@@ -134,12 +134,15 @@ def _fold(state: Execution, number: int) -> str:
     if is_open and (state.is_paused or state.is_held(number)):
         return why(state, state.path_of(number))
     if state.steps[number].step.type == "condition":
-        return ", ".join(state.scopes[base].segment for base in group.bases) or "no case holds"
+        taken = ", ".join(state.scopes[base].segment for base in group.bases) or "no case holds"
+        return taken + (", partial" if is_partial(state, number) else "")
     counts = Counter(Phase(state.phase[base]) for base in group.bases)
     total = group.total if is_open else len(group.bases)
     parts = [f"{counts[Phase.COMPLETED]}{'' if total is None else f'/{total}'} done"]
     words = ((Phase.FAILED, "failed"), (Phase.CANCELLED, "cancelled"), (Phase.EXPANDED, "running"))
-    return ", ".join(parts + [f"{counts[phase]} {word}" for phase, word in words if counts[phase]])
+    parts += [f"{counts[phase]} {word}" for phase, word in words if counts[phase]]
+    flawed = sum(is_partial(state, base) for base in group.bases)
+    return ", ".join(parts + ([f"{flawed} of them partial"] if flawed else []))
 
 
 def told(progress: Raw) -> str:
@@ -165,9 +168,9 @@ def rounded(duration_ms: int) -> str:
 
 def progress(state: Execution) -> str:
     """``3/5 (60%)``. What a completed execution has skipped is done: nothing of it is left."""
-    total, done = state.size, state.counts[Phase.COMPLETED]
+    total, done = state.size, state.count(Phase.COMPLETED)
     if state.status is Status.COMPLETED:
-        done += state.counts[Phase.SKIPPED]
+        done += state.count(Phase.SKIPPED)
     return f"{done:,}/{total:,} ({100 * done // total if total else 100}%)"
 
 
@@ -175,9 +178,9 @@ def counted(state: Execution) -> str:
     """``4,812 completed, 40 running``: every status that some task has."""
     counts: dict[str, int] = {}
     for phase in Phase:
-        if state.counts[phase]:
+        if state.count(phase):
             word = _word(state, phase)
-            counts[word] = counts.get(word, 0) + state.counts[phase]
+            counts[word] = counts.get(word, 0) + state.count(phase)
     order = (Status.FAILED, Status.RUNNING, Status.WAITING, Status.PAUSED, Status.PENDING, Status.CANCELLED, Status.SKIPPED)
     words = [Status.COMPLETED.value, *(status.value for status in order)]
     return ", ".join(f"{counts[word]:,} {say(word)}" for word in words if word in counts)

@@ -19,7 +19,7 @@ from taskengine.model.duration import parse_instant
 from taskengine.model.status import Status
 from taskengine.model.value import Instant
 from taskengine.wire.event import WireEvent
-from taskengine.wire.execution import WireExecution, WireTask, WireTaskDetail
+from taskengine.wire.execution import WireExecution, WirePart, WireTask, WireTaskDetail
 from taskengine.wire.workflow import WireWorkflow
 
 __all__ = [
@@ -214,10 +214,12 @@ def task_lines(detail: WireTaskDetail) -> list[str]:
         ("started", task.started_at or ""),
         ("duration", task.duration or ""),
         ("error", f"{task.error_code}: {visible(task.error_msg or '')}".rstrip(": ") if task.error_code else ""),
+        *_asked(detail),
         ("input", _brief(detail.inputs)),
         ("output", _brief(detail.output)),
     ]
     lines = [f"{style.styled(f'{name:<9}', 'dim')} {value}" for name, value in facts if value]
+    lines += ["", *_parts(detail.parts, style=style)] if detail.parts else []
     if detail.story:
         lines += [
             "",
@@ -226,6 +228,34 @@ def task_lines(detail: WireTaskDetail) -> list[str]:
             ),
         ]
     return lines
+
+
+def _asked(detail: WireTaskDetail) -> list[tuple[str, str]]:
+    """What is asked of people, and of whom."""
+    asks = detail.asks
+    if asks is None:
+        return []
+    return [
+        ("asks", visible(asks.message)),
+        ("of", visible(", ".join(asks.approvers)) or "anybody"),
+        ("form", _brief(asks.form)),
+    ]
+
+
+def _parts(parts: Sequence[WirePart], *, style: Look) -> list[str]:
+    """A line for each block that a container has opened, those that failed first when there is no room for all."""
+    shown = sorted(parts, key=lambda one: one.status != Status.FAILED)[:_TASKS_SHOWN] if style.is_terminal else parts
+    lines = [
+        [
+            visible(one.name),
+            style.status(one.status) + (f" ({one.outcome})" if one.outcome else ""),
+            f"{one.error_code}: {visible(one.error_msg or '')}".rstrip(": ") if one.error_code else "",
+        ]
+        for one in parts
+        if one in shown
+    ]
+    left = [f"  {len(lines):,} of {len(parts):,} shown; -o json shows every one"] if len(lines) < len(parts) else []
+    return [*fitted(["PART", "STATUS", ""], lines), *left]
 
 
 def _brief(value: Any) -> str:

@@ -42,6 +42,8 @@ def story(state: Execution, history: Iterable[ev.Event], path: str) -> list[Line
             text = f"skipped: {skipped_because(_state_then(state, events, seq=seq), number)}"
         elif isinstance(event, ev.TaskStarted) and event.task == number and number in state.groups:
             text = "begins"
+        elif isinstance(event, ev.ChildrenRegistered) and event.task == number:
+            text = f"opens {_opened(state, event)}"
         if text:
             told.append(Line(seq, event.at, text))
     return told
@@ -198,9 +200,6 @@ def _tell_control(event: ev.Event) -> str:
     match event:
         case ev.GroupClosed():
             return "opens no more"
-        case ev.ChildrenRegistered():
-            last = event.index + event.count - 1
-            return f"opens [{event.index}]" + (f" to [{last}]" if event.count > 1 else "")
         case ev.ApprovalDecided():
             return ("approved" if event.is_approved else "rejected") + _by(event.by, event.comment)
         case ev.ApprovalEscalated():
@@ -209,6 +208,15 @@ def _tell_control(event: ev.Event) -> str:
             return "escalation set"
         case _:
             return ""
+
+
+def _opened(state: Execution, event: ev.ChildrenRegistered) -> str:
+    """The branches or the case by name; items and iterations by their places."""
+    last, blocks = event.index + event.count - 1, state.steps[event.task].blocks
+    if len(blocks) > 1 or blocks[0].name:
+        named = [blocks[index].name or f"[{index}]" for index in range(event.index, last + 1)]
+        return ", ".join(named[:_SHOWN]) + (f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else "")
+    return f"[{event.index}]" + (f" to [{last}]" if event.count > 1 else "")
 
 
 def _said(progress: Raw) -> str:
