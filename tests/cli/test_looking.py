@@ -139,7 +139,16 @@ def test_the_keys_of_an_execution_are_those_of_the_interface(ask: Ask) -> None:
     assert listed["progress"].keys() == {"total", "completed", "failed"}
     document = json.loads(ask("instance", "status", "@failed", "-o", "json").stdout)
     assert document.keys() == EXECUTION_KEYS | {"input", "output", "error_code", "error_message", "tasks"}
-    assert document["progress"] == {"total": 2, "completed": 0, "failed": 1, "running": 0, "pending": 0}
+    assert document["progress"] == {
+        "total": 2,
+        "completed": 0,
+        "failed": 1,
+        "running": 0,
+        "waiting": 0,
+        "pending": 0,
+        "cancelled": 0,
+        "skipped": 1,
+    }
     assert (document["error_code"], document["error_message"]) == ("ValueError", "/load/ bad row 17")
 
 

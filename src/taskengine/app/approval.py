@@ -91,13 +91,17 @@ def _template(asked: Question) -> str:
 
 
 def _required(asked: Question) -> list[str]:
-    names: object = (asked.form or {}).get("required")
+    names: object = _form(asked).get("required")
     return [name for name in cast("list[object]", names) if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def _properties(asked: Question) -> Mapping[str, Any]:
-    found: object = (asked.form or {}).get("properties")
+    found: object = _form(asked).get("properties")
     return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _form(asked: Question) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", asked.form) if isinstance(asked.form, dict) else {}
 
 
 def _kind(declared: object) -> str:

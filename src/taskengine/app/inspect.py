@@ -18,10 +18,9 @@ from taskengine.app.approval import question, until_when
 from taskengine.app.compare import Side
 from taskengine.app.engine import open_store
 from taskengine.app.find import find_execution
-from taskengine.app.follow import Follower, Past, past
+from taskengine.app.follow import Follower, Past, cut_off, past
 from taskengine.app.library import Library
 from taskengine.app.tree import (
-    SCOPE,
     decides,
     depth_of,
     failed_itself,
@@ -30,6 +29,7 @@ from taskengine.app.tree import (
     parent_of,
     place_of,
     step_id_of,
+    type_of,
     undone_by,
 )
 from taskengine.errors import NotFoundError
@@ -155,7 +155,8 @@ class Inspector:
         summary, state = await self.state((await self.find(word)).execution_id)
         rows = {row.task: row for row in await self._store.tasks(summary.execution_id)}
         is_attended = state.is_finished or await self.is_attended(summary)
-        return Whole(summary, state=state, rows=rows, now=self.now(), is_attended=is_attended)
+        cut_off_at = None if state.saga is None else cut_off(decode_event(body) for body in await self.bodies(summary.execution_id))
+        return Whole(summary, state=state, rows=rows, now=self.now(), is_attended=is_attended, cut_off_at=cut_off_at)
 
     async def task(self, word: str, path: str) -> WireTaskDetail:
         """One task of it, with its story. ``NotFoundError("unknown_path")``: paths look like ``/load/``."""
@@ -166,7 +167,9 @@ class Inspector:
         given = [event.input for event in history if isinstance(event, _BEGINNINGS) and event.task == number and event.input]
         is_done = bool(rows) and state.phase[number] == Phase.COMPLETED
         return WireTaskDetail(
-            task=_task(state, number, past=past(state, number, ended=_past(rows[-1]) if rows else None)),
+            task=_task(
+                state, number, past=past(state, number, ended=_past(rows[-1]) if rows else None, cut_off_at=cut_off(history))
+            ),
             inputs=_json(given[-1] if given else state.steps[number].constant_input),
             output=_json(getattr(history[rows[-1].seq - 1], "output", Raw()) if is_done else _taken_over(history, number)),
             why=why_now(state, path, is_taken=state.is_finished or (bool(summary.owner) and await self.is_attended(summary))),
@@ -181,11 +184,13 @@ class Inspector:
         state = whole.state
         history = [decode_event(body) for body in await whole_history(self._store, state.execution_id)]
         outputs: dict[int, Raw] = {}
+        taken_over: set[str] = set()
         for event in history:
             if isinstance(event, TaskCompleted):
                 outputs[event.task] = event.output
             elif isinstance(event, ExecutionForked):
                 outputs.update((one.task, one.output) for one in event.tasks)
+                taken_over |= {state.path_of(one.task) for one in event.tasks}
         return Side(
             whole.view,
             variables={name: _json(value) for name, value in state.variables.items()},
@@ -195,6 +200,7 @@ class Inspector:
                 for number, output in outputs.items()
                 if state.phase[number] == Phase.COMPLETED and output
             },
+            taken_over=frozenset(taken_over),
         )
 
     async def is_attended(self, summary: Summary, *, besides: str = "") -> bool:
@@ -284,8 +290,18 @@ def _taken_over(history: Sequence[Event], number: int) -> Raw:
 class Whole:
     """One execution at one moment: its row, its state, what is known of every task, and whether a living process is at it."""
 
-    def __init__(self, summary: Summary, *, state: Execution, rows: Mapping[int, TaskRow], now: Instant, is_attended: bool) -> None:
+    def __init__(
+        self,
+        summary: Summary,
+        *,
+        state: Execution,
+        rows: Mapping[int, TaskRow],
+        now: Instant,
+        is_attended: bool,
+        cut_off_at: Instant | None = None,
+    ) -> None:
         self.is_attended = is_attended
+        self._cut_off_at = cut_off_at
         self.state = state
         self.now = now
         self.view = execution_view(summary, state)
@@ -294,7 +310,7 @@ class Whole:
     def past(self, number: int) -> Past:
         """What is known of a task's work."""
         row = self._rows.get(number)
-        return past(self.state, number, ended=None if row is None else _past(row))
+        return past(self.state, number, ended=None if row is None else _past(row), cut_off_at=self._cut_off_at)
 
     @property
     def tasks(self) -> list[WireTask]:
@@ -400,7 +416,7 @@ def _task(state: Execution, number: int, *, past: Past) -> WireTask:
         depth=depth_of(state, number),
         step_id=step_id_of(state, number),
         name=state.scopes[number].segment if is_block else plan.step.name or plan.id,
-        type=SCOPE if is_block else plan.step.type,
+        type=type_of(state, number),
         status=status,
         state=status,
         outcome=outcome,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from taskengine.kernel.state import Execution
 from taskengine.model.status import Phase
 
 __all__ = [
-    "SCOPE",
     "containers_of",
     "decides",
     "depth_of",
@@ -17,15 +18,23 @@ __all__ = [
     "parent_of",
     "place_of",
     "step_id_of",
+    "type_of",
     "undone_by",
 ]
 
-SCOPE = "scope"  # the type of a task that is a block at work and no step
+# What a container opens, by the container's type: the type of a task that is a block at work and no step.
+_PARTS: Final = {"parallel": "branch", "condition": "case", "map": "item", "loop": "iteration"}
 
 
 def is_scope(state: Execution, number: int) -> bool:
     """Whether the task is a block at work: an iteration, a branch, a case."""
     return number > 0 and state.scopes[number].base == number
+
+
+def type_of(state: Execution, number: int) -> str:
+    """The type of its step; of a block at work what it is of its container: a branch, a case, an item, an iteration."""
+    step = state.steps[state.scopes[number].container if is_scope(state, number) else number].step
+    return _PARTS[step.type] if is_scope(state, number) else step.type
 
 
 def undone_by(state: Execution, number: int) -> int:

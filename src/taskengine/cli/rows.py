@@ -14,7 +14,7 @@ from taskengine.app.tree import containers_of, failed_itself, is_partial, is_sco
 from taskengine.cli.language import say
 from taskengine.kernel.skips import skipped_because
 from taskengine.kernel.state import UNDO, Execution
-from taskengine.kernel.story import why
+from taskengine.kernel.story import FREE_SLOT, NOT_TAKEN_UP, why
 from taskengine.kernel.timing import Clock
 from taskengine.model.duration import format_duration
 from taskengine.model.status import Phase, Status
@@ -40,10 +40,12 @@ class Row(NamedTuple):
     note: str
 
 
-def rows(state: Execution, *, past: Callable[[int], Past], now: Instant, room: int) -> tuple[list[Row], bool]:
+def rows(
+    state: Execution, *, past: Callable[[int], Past], now: Instant, room: int, is_attended: bool = True
+) -> tuple[list[Row], bool]:
     """At most ``room`` rows in the order of the tree, and whether tasks were left out.
 
-    Blocks at work have no row: their steps stand below the container, named with the block.
+    Blocks at work have no row: their steps stand below the container, named with the block. ``is_attended``: somebody goes on.
     """
     numbers: Iterable[int] = range(1, len(state.steps))
     is_folded = state.size > room
@@ -53,7 +55,13 @@ def rows(state: Execution, *, past: Callable[[int], Past], now: Instant, room: i
         numbers = (number for number in numbers if not is_scope(state, number) or failed_itself(state, number))
     if state.groups or state.saga is not None:
         numbers = sorted(numbers, key=lambda number: place_of(state, number))
-    return [_row(state, number, past=past(number), now=now) for number in numbers], is_folded
+    found = [_row(state, number, past=past(number), now=now) for number in numbers]
+    return (found if is_attended else [_left(row) for row in found]), is_folded
+
+
+def _left(row: Row) -> Row:
+    """A row of an execution that no process is at: nothing but a process gives slots."""
+    return row._replace(note=NOT_TAKEN_UP) if row.note == FREE_SLOT else row
 
 
 def _noteworthy(state: Execution, room: int) -> list[int]:

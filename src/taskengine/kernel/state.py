@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from taskengine.kernel.plan import Plan, StepPlan, unknown_path
@@ -25,6 +26,7 @@ __all__ = ["BY_PERSON", "INHERITED", "LOSSES_BEFORE_SUSPECT", "NEVER", "SUSPECT_
 BY_PERSON: Final = 1  # who holds the whole execution: people,
 INHERITED: Final = 2  # and what started it
 LOSSES_BEFORE_SUSPECT: Final = 2
+_LIKE: Final = 3  # paths that an error names
 NEVER: Final = 1 << 62  # no task has that number
 SUSPECT_LOSSES: Final = 5
 
@@ -281,7 +283,9 @@ class Execution:
         """The task at a path. Raises ``NotFoundError``."""
         number = self.find(path)
         if number is None:
-            raise unknown_path(path)
+            step = path.strip("/").rpartition("/")[2]
+            like = (one for one in range(1, len(self.phase)) if self.steps[one].id == step)
+            raise unknown_path(path, [self.path_of(one) for one in islice(like, _LIKE)])
         return number
 
     def due_at(self) -> Instant | None:

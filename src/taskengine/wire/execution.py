@@ -183,7 +183,8 @@ class WireReason(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     step_id: str
     status: str
-    # function_not_found, cancelling, paused, dependencies, suspect, slot, running, retry, stuck, approval, children, signal, timer
+    # function_not_found, cancelling, paused, dependencies, suspect, slot, running, retry, stuck, approval, children, execution,
+    # signal, timer
     kind: str
     text: str
     until: str | None  # when time alone moves it
