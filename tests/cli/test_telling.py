@@ -1,4 +1,4 @@
-"""What people are told so that they need not guess: what decided, what is asked, what is inside, what helps and what would be refused."""
+"""What people are told so that they need not guess: what decided, what is asked, what is inside, what helps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ steps:
     type: map
     config: {items: [1, 0, 2]}
     success: any
-    steps: [{id: work, type: parallel, branches: {dig: [{id: dig, type: fail, when: "item == 0"}], rest: [{id: rest, type: noop}]}}]
+    steps:
+      - id: work
+        type: parallel
+        branches:
+          dig: [{id: dig, type: fail, config: {message: dry}, when: "item == 0"}]
+          rest: [{id: rest, type: noop}]
   - {id: too_much, type: fail, depends_on: [beds], config: {type: TooHeavy, message: 2100 grams}}
 """
 ASKING = """
@@ -45,7 +50,12 @@ steps:
     type: map
     config: {items: [1, 2]}
     success: any
-    steps: [{id: inner, type: map, config: {items: [1, 0]}, success: any, steps: [{id: f, type: fail, when: "item == 0"}]}]
+    steps:
+      - id: inner
+        type: map
+        config: {items: [1, 0]}
+        success: any
+        steps: [{id: f, type: fail, config: {message: dry}, when: "item == 0"}]
   - id: choose
     type: condition
     depends_on: [each]
@@ -96,7 +106,7 @@ def test_what_decided_is_named_first_and_what_was_tolerated_apart(ask: Ask) -> N
     assert lines[1:4] == [
         "  too_much: TooHeavy: 2100 grams",
         "  failed too, but did not decide it:",
-        "    beds/[1]/work/dig/dig: Failed",
+        "    beds/[1]/work/dig/dig: Failed: dry",
     ]
     assert re.search(r"see why: task-engine instance status ex_\w+ --task too_much\n", ran.stderr)
 
@@ -104,7 +114,7 @@ def test_what_decided_is_named_first_and_what_was_tolerated_apart(ask: Ask) -> N
 def test_what_was_tolerated_in_a_completed_execution_is_listed(ask: Ask) -> None:
     ran = ask("run", "partial.yaml", "--no-watch")
     assert ran.exit_code == 12
-    assert "  failed, and was tolerated or handled:\n    each/[0]/inner/[1]/f: Failed\n" in ran.stderr
+    assert "  failed, and was tolerated or handled:\n    each/[0]/inner/[1]/f: Failed: dry\n" in ran.stderr
 
 
 def test_counts_are_of_steps_and_all_of_them_are_told(ask: Ask) -> None:

@@ -23,7 +23,6 @@ class _Asked(msgspec.Struct, frozen=True):
     """Of the rendered config: what people read."""
 
     message: str = ""
-    form: dict[str, Any] | None = None
 
 
 _asked: Final = msgspec.json.Decoder(_Asked)
@@ -66,7 +65,8 @@ def question(state: Execution, number: int) -> Question | None:
     if not is_asking(state, number):
         return None
     asked = _asked.decode(state.live[number].input)
-    return Question(message=asked.message, form=asked.form, approvers=list(approvers_of(state, number)))
+    form = state.steps[number].step.config.get("form")  # a schema, which is not rendered
+    return Question(message=asked.message, form=form, approvers=list(approvers_of(state, number)))
 
 
 def in_words(asked: Question) -> str:

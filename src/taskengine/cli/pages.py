@@ -254,6 +254,8 @@ def pages() -> list[Page]:
 def _of_failure(kind: str) -> Page:
     what, fix, others = FAILURES[kind]
     takes = f"`handles` and `non_retryable_errors` take {', '.join(f'`{name}`' for name in (kind, *others))}."
+    code = next((one.code for one in _classes() if one.__name__ == kind), "")
+    takes += f" In a program, the error class of that name has the code {code}." if code else ""
     return Page(code=kind, name=kind, severity="failure", what=what, why=takes, fix=fix)
 
 
@@ -264,6 +266,9 @@ def _unescaped(template: str) -> str:
 
 def page_of(word: str) -> Page | None:
     """The page of a code (any case) or of a name; None when there is none."""
+    kind = next((one for one in FAILURES if one.lower() == word.lower()), "")
+    if kind:
+        return _of_failure(kind)
     for page in pages():
         if word.upper() == page.code or word.lower() == page.name.lower():
             return page
