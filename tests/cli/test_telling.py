@@ -172,14 +172,14 @@ def test_the_output_of_an_execution_is_part_of_its_status(ask: Ask, tmp_path: Pa
 def test_who_is_asked_sees_the_message_the_form_and_who_may_decide(ask: Ask) -> None:
     assert ask("run", "asking.yaml", "--no-watch", "--timeout", "0.1s").exit_code == 124
     told = ask("instance", "status", "@latest", "--task", "ok").stdout
-    assert "asks      pay 3?\nof        ann, bob\nform      {" in told
+    assert "asks      pay 3?\nof        ann, bob\nform      amount: integer, note: string or nothing\n" in told
     detail = data(ask("instance", "status", "@latest", "--task", "ok", "-o", "json"))
     assert detail["inputs"]["message"] == "pay 3?"
     assert (detail["asks"]["message"], detail["asks"]["approvers"]) == ("pay 3?", ["ann", "bob"])
     assert detail["asks"]["form"]["required"] == ["amount"]
     explained = ask("instance", "explain", "@latest")
     assert "tasks: 1 waiting for a decision\n" in explained.stdout
-    assert "decision of ann, bob: pay 3? (asks for amount: integer, note: string)\n" in explained.stdout
+    assert "decision of ann, bob: pay 3? (asks for amount: integer, note: string or nothing)\n" in explained.stdout
 
 
 def test_the_command_that_is_suggested_is_taken_once_its_data_is_filled_in(ask: Ask) -> None:
@@ -195,6 +195,57 @@ def test_the_command_that_is_suggested_is_taken_once_its_data_is_filled_in(ask: 
 def test_a_pair_that_is_no_json_is_told_as_an_object(ask: Ask) -> None:
     refused = ask("task", "approve", "@latest/ok", "--data", "iban=NL1 by=ann")
     assert """--data '{"iban": "NL1", "by": "ann"}'""" in refused.stderr
+
+
+TRIP = """
+name: trip
+steps:
+  - {id: book, type: noop, compensate: {type: wait, config: {signal: undone, deadline: 1h}}}
+  - {id: asked, type: wait, depends_on: [book], config: {signal: go, deadline: 1h}}
+"""
+
+
+def test_what_the_undoing_cut_off_lasts_no_longer(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "trip.yaml").write_text(TRIP)
+    assert ask("run", "trip.yaml", "--no-watch", "--timeout", "0.1s").exit_code == 124
+    assert ask("instance", "cancel", "@latest", "--compensate").exit_code == 0
+    begun = data(ask("instance", "tasks", "@latest", "-o", "json"))["items"]
+    (asked,) = [one for one in begun if one["path"] == "/asked/"]
+    events = data(ask("instance", "events", "@latest", "-o", "json"))
+    (undoing,) = [one for one in events if one["type"] == "CompensationStarted"]
+    assert asked["finished_at"] == undoing["at"]
+    detail = data(ask("instance", "status", "@latest", "--task", "asked", "-o", "json"))
+    assert detail["task"]["finished_at"] == undoing["at"]
+    assert ask("instance", "signal", "@latest", "undone").exit_code == 0
+    ended = data(ask("instance", "tasks", "@latest", "-o", "json"))["items"]
+    assert [one["duration"] for one in ended if one["path"] == "/asked/"] == [asked["duration"]]
+
+
+def test_a_fork_does_not_look_as_if_it_had_lost_what_is_inside_of_a_container(ask: Ask) -> None:
+    assert ask("run", "partial.yaml", "--no-watch", "-o", "name").exit_code == 12
+    origin = data(ask("instance", "status", "@latest", "-o", "json"))["id"]
+    assert ask("instance", "fork", origin, "--from", "choose").exit_code == 0
+    found = data(ask("instance", "diff", origin, "@latest", "-o", "json"))["differences"]
+    assert [one["path"] for one in found if one["path"].startswith("/each/[")] == []
+
+
+def test_a_new_round_is_said_in_the_same_words_everywhere(ask: Ask) -> None:
+    assert ask("run", "garden.yaml", "--no-watch").exit_code == 10
+    assert ask("instance", "retry", "@latest", "--task", "too_much").stdout.endswith(" has a new round: /too_much/\n")
+
+
+def test_nobody_who_decides_in_time_is_said_so(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "late.yaml").write_text("name: late\nsteps: [{id: ok, type: approval, config: {deadline: 10ms}}]\n")
+    ran = ask("run", "late.yaml", "--no-watch")
+    assert (ran.exit_code, "  ok: Timeout: nobody decided before the deadline\n" in ran.stderr) == (10, True)
+
+
+def test_an_instant_that_is_none_is_said_to_be_none(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "day.yaml").write_text(
+        "name: day\ninput: {type: object}\nsteps: [{id: w, type: wait, config: {until: '{{ input.day }}'}}]\n"
+    )
+    ran = ask("run", "day.yaml", "--no-watch", "--input", "day=morgen")
+    assert "w: ValidationError: config: 'morgen' is no date and time of ISO 8601, such as 2026-01-31T12:00:00Z\n" in ran.stderr
 
 
 # ── what helps ───────────────────────────────────────────────────────────────────────────────────────────────────────

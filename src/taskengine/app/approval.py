@@ -16,7 +16,7 @@ from taskengine.kernel.timing import Clock
 from taskengine.wire.execution import Question
 from taskengine.wire.instant import iso_instant
 
-__all__ = ["decision_commands", "form_at", "in_words", "question", "until_when"]
+__all__ = ["decision_commands", "form_at", "in_words", "question", "until_when", "wanted_by"]
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -70,9 +70,17 @@ def question(state: Execution, number: int) -> Question | None:
 
 
 def in_words(asked: Question) -> str:
-    """The message, and what the form wants: ``pay 3? (asks for amount: integer, note: string)``."""
-    wanted = ", ".join(f"{name}: {_kind(one)}" for name, one in _properties(asked).items())
+    """The message, and what the form wants: ``pay 3? (asks for amount: integer, note: string or nothing)``."""
+    wanted = wanted_by(asked)
     return " ".join(part for part in (asked.message, f"(asks for {wanted})" if wanted else "") if part)
+
+
+def wanted_by(asked: Question) -> str:
+    """The data that a form names: ``amount: integer, note: string or nothing``."""
+    required = _required(asked)
+    kinds = {name: _kind(one) for name, one in _properties(asked).items()}
+    kinds |= {name: _kind(None) for name in required if name not in kinds}
+    return ", ".join(f"{name}: {kind}{'' if name in required else ' or nothing'}" for name, kind in kinds.items())
 
 
 def decision_commands(state: Execution, number: int, *, flag: str) -> list[str]:
@@ -101,7 +109,8 @@ def _properties(asked: Question) -> Mapping[str, Any]:
 
 
 def _form(asked: Question) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", asked.form) if isinstance(asked.form, dict) else {}
+    form: object = asked.form
+    return cast("Mapping[str, Any]", form) if isinstance(form, dict) else {}
 
 
 def _kind(declared: object) -> str:

@@ -196,6 +196,8 @@ _SAID: Final[dict[str, str]] = {
     "Error": "错误",
     "Output": "输出",
     "started {at}": "开始于 {at}",
+    "{age} ago": "{age} 之前",
+    "just now": "刚刚",
     "took {duration}": "用时 {duration}",
     "for {duration}": "已进行 {duration}",
     "{duration} of it paused": "其中暂停 {duration}",

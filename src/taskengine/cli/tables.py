@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from taskengine.app.approval import wanted_by
 from taskengine.app.inspect import Listed, Whole
 from taskengine.cli.command import Database
 from taskengine.cli.language import say
@@ -242,7 +243,7 @@ def _asked(detail: WireTaskDetail) -> list[tuple[str, str]]:
     return [
         ("asks", visible(asks.message)),
         ("of", visible(", ".join(asks.approvers)) or "anybody"),
-        ("form", _brief(asks.form)),
+        ("form", visible(wanted_by(asks)) or _brief(asks.form)),
     ]
 
 
@@ -313,8 +314,8 @@ def _when(at: str | None, *, now: Instant, style: Look) -> str:
     age_ms = max(0, now - parse_instant(at))
     for size_ms, unit in _AGES:
         if age_ms >= size_ms:
-            return f"{age_ms // size_ms}{unit} ago"
-    return "just now"
+            return say("{age} ago", age=f"{age_ms // size_ms}{unit}")
+    return say("just now")
 
 
 def workflows_table(workflows: Sequence[WireWorkflow]) -> list[str]:
