@@ -149,7 +149,7 @@ def _reason(state: Execution, number: int, *, lacking: str, is_taken: bool) -> W
     if kind == "slot" and not is_taken:
         text = NOT_TAKEN_UP
     if kind == "paused" and state.phase[number] not in {Phase.READY, Phase.EXPANDED}:
-        text += f"; after that it {waits_for(state, number)}"
+        text += f"; after that it {waits_for(state, number)}".removesuffix(" (join all_success)")
     asks = question(state, number)
     if asks is not None and in_words(asks):
         text += f": {in_words(asks)}"
