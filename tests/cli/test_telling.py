@@ -12,9 +12,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 import taskengine
+from taskengine.app.engine import Engine
 from taskengine.cli.failures import FAILURES
 from taskengine.cli.main import cli
 from taskengine.cli.pages import NAMES, page_of
+from taskengine.errors import NotFoundError
+from taskengine.model.status import Status
+from taskengine.model.value import TaskError, raw
+from taskengine.runtime.resident import Result as Result_
+from taskengine.runtime.settings import NodeSettings
 
 Ask = Callable[..., Result]
 ROOT = Path(taskengine.__file__).parent
@@ -300,6 +306,40 @@ def test_a_path_that_is_not_there_is_answered_with_those_that_end_so(ask: Ask) -
     refused = ask("instance", "status", "@latest", "--task", "dig")
     assert refused.exit_code == 3
     assert "did you mean /beds/[0]/work/dig/dig/ or /beds/[1]/work/dig/dig/ or /beds/[2]/work/dig/dig/?" in refused.stderr
+
+
+def test_a_version_that_is_not_there_is_answered_with_those_there_are(ask: Ask) -> None:
+    assert ask("run", "garden.yaml", "--no-watch").exit_code == 10
+    refused = ask("instance", "fork", "@latest", "--from", "beds", "--version", "7")
+    assert (refused.exit_code, "hint: it has 1\n" in refused.stderr) == (3, True)
+
+
+def test_who_waits_for_another_execution_is_told_how_that_is(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "kid.yaml").write_text("name: kid\nsteps: [{id: nap, type: wait, config: {duration: 1h}}]\n")
+    (tmp_path / "mum.yaml").write_text("name: mum\nsteps: [{id: k, type: workflow, config: {workflow: kid}}]\n")
+    assert ask("workflow", "upload", "kid.yaml").exit_code == 0
+    ran = ask("run", "mum.yaml", "--no-watch", "--timeout", "0.5s")
+    assert ran.exit_code == 124
+    mum = re.search(r"ex_\w+", ran.stderr)
+    assert mum is not None
+    explained = ask("instance", "explain", mum[0])
+    child = re.search(r"waits for the execution (ex_\w+), which is waiting\n", explained.stdout)
+    assert child is not None
+    assert f"next: task-engine instance explain {child[1]}\n" in explained.stderr
+
+
+def test_an_id_where_a_path_belongs_is_answered_with_the_path(ask: Ask) -> None:
+    assert ask("run", "asking.yaml", "--no-watch", "--timeout", "0.1s").exit_code == 124
+    execution = data(ask("instance", "status", "@latest", "-o", "json"))["id"]
+    with Engine(".task-engine/engine.db", settings=NodeSettings(can_run=False)) as engine, pytest.raises(NotFoundError) as caught:
+        engine.decide(execution, "ok", by="ann", data={"amount": 3})
+    assert caught.value.hint == "did you mean /ok/?"
+
+
+def test_a_result_is_printed_as_what_it_holds() -> None:
+    failed = Result_("ex_1", Status.FAILED, None, error=TaskError(type="Boom", message="no"))
+    assert repr(failed) == "Result('ex_1', failed, error='Boom: no')"
+    assert repr(Result_("ex_1", Status.COMPLETED, None, raw({"a": 1}))) == "Result('ex_1', completed, output={'a': 1})"
 
 
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,11 +11,14 @@ from contextlib import redirect_stdout
 from shlex import quote
 from typing import Final
 
+from msgspec.structs import replace
+
 from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
 from taskengine.app.advice import advice
 from taskengine.app.approval import decision_commands, in_words, question, until_when
 from taskengine.app.inspect import Inspector, why_now
 from taskengine.app.tree import is_scope, label_of
+from taskengine.errors import NotFoundError
 from taskengine.kernel.approval import is_asking
 from taskengine.kernel.state import Execution
 from taskengine.kernel.story import NOT_TAKEN_UP, waits_for, why
@@ -58,6 +61,7 @@ async def explain(inspector: Inspector, word: str, *, database: str) -> WireExpl
     is_taken = is_attended and bool(summary.owner)
     lacking = {} if state.is_finished else await _lacking(inspector, summary, state=state)
     reasons = [] if state.is_finished else _reasons(state, lacking=lacking, is_taken=is_taken)
+    reasons = [await _with_child(inspector, reason, state=state) for reason in reasons]
     return WireExplanation(
         id=state.execution_id,
         workflow_name=state.plan.workflow.name,
@@ -68,6 +72,18 @@ async def explain(inspector: Inspector, word: str, *, database: str) -> WireExpl
         reasons=reasons,
         next=_next(state, reasons, is_waited_for=is_attended and (is_taken or not state.counts[Phase.READY]), flag=database),
     )
+
+
+async def _with_child(inspector: Inspector, reason: WireReason, *, state: Execution) -> WireReason:
+    """Of a task that waits for another execution, how that is."""
+    task = state.live.get(state.number_of(reason.path))
+    if reason.kind != "execution" or task is None:
+        return reason
+    try:
+        child = await inspector.find(task.child)
+    except NotFoundError:
+        return replace(reason, text=f"{reason.text}, which does not exist yet")
+    return replace(reason, text=f"{reason.text}, which is {child.status}")
 
 
 async def _headline(inspector: Inspector, summary: Summary, *, state: Execution, reasons: list[WireReason], is_taken: bool) -> str:

@@ -274,6 +274,7 @@ class Inspector:
     async def version(self, summary: Summary, version: str) -> Plan:
         """A version of an execution's workflow: its own when none is named; ``latest`` is one. ``NotFoundError``: there is none."""
         label = "" if version == "latest" else version or summary.workflow_version
+        await self.library.find(summary.workflow_id, label)  # its error names the versions that there are
         return (await self._catalog.known(summary.workflow_id, label)).plan
 
     async def plan(self, summary: Summary) -> Plan:

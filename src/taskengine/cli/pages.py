@@ -102,7 +102,11 @@ NAMES: Final[dict[str, tuple[str, str, str]]] = {
         "A whole execution is retried after it ended; while it goes on, one of its tasks can be.",
         "task-engine task retry ID/STEP",
     ),
-    "nothing_to_retry": ("CommandRefusedError", "Nothing in it failed or was cancelled.", "task-engine instance status ID"),
+    "nothing_to_retry": (
+        "CommandRefusedError",
+        "Nothing in it failed or was cancelled, or what did was handled: a new round would begin with nothing.",
+        "task-engine instance explain ID says what helps; often instance fork ID --from STEP --version latest",
+    ),
     "task_already_finished": (
         "CommandRefusedError",
         "The task has ended, so it cannot be paused, cancelled or skipped.",

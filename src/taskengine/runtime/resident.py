@@ -30,7 +30,9 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     error: TaskError | None = None
 
     def __repr__(self) -> str:
-        said = {"outcome": self.outcome, "output": self.output, "error": self.error}
+        error = None if self.error is None else f"{self.error.type}: {self.error.message}"
+        outcome = None if self.outcome is None else self.outcome.value
+        said = {"outcome": outcome, "output": self.output, "error": error}
         told = "".join(f", {name}={value!r}" for name, value in said.items() if value is not None)
         return f"Result({self.execution_id!r}, {self.status.value}{told})"
 
