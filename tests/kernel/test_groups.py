@@ -6,7 +6,7 @@ import pytest
 
 from taskengine.errors import CommandRefusedError
 from taskengine.model import command as cmd
-from taskengine.model.status import Outcome, Status
+from taskengine.model.status import Outcome, Phase, Status
 from taskengine.model.value import Json, TaskError, raw
 from taskengine.model.workflow import Join, OnError, RetryPolicy, Step, Success
 from tests.kernel.scene import Scene, condition, function, loop, mapped, noop, parallel, wait
@@ -510,3 +510,26 @@ def test_a_story_tells_of_groups() -> None:
     assert scene.story("/each/") == ["begins", "opens [0] to [1]"]
     assert scene.why("/each/") == "0/3 done, 2 running"
     assert scene.why("/each/[0]/b/") == "waits for a (join all_success)"
+
+
+# ── counts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_counts_are_of_steps_and_not_of_what_a_container_opens() -> None:
+    scene = Scene(mapped("each", function("a"), items=[1, 2, 3], success=Success(at_least=1)), noop("after", "each")).start()
+    state = scene.state
+    assert (state.size, state.count(Phase.EXPANDED), state.count(Phase.RUNNING), state.open_count) == (5, 1, 3, 5)
+    scene.succeed("each/[0]/a").fail("each/[1]/a", error=TaskError(type="Boom")).succeed("each/[2]/a")
+    assert scene.ended == (Status.COMPLETED, Outcome.PARTIAL)
+    assert (state.size, state.count(Phase.COMPLETED), state.count(Phase.FAILED), state.open_count) == (5, 4, 1, 0)
+
+
+def test_counts_are_right_after_a_new_round() -> None:
+    scene = Scene(mapped("each", function("a"), items=[1, 2])).start()
+    scene.succeed("each/[0]/a").fail("each/[1]/a", error=TaskError(type="Boom"))
+    assert [scene.state.count(phase) for phase in (Phase.COMPLETED, Phase.FAILED)] == [1, 2]
+    scene.retry()
+    assert [scene.state.count(phase) for phase in (Phase.COMPLETED, Phase.EXPANDED, Phase.READY)] == [1, 1, 1]
+    scene.admit()
+    scene.succeed("each/[1]/a")
+    assert (scene.state.size, scene.state.count(Phase.COMPLETED)) == (3, 3)
