@@ -62,6 +62,11 @@ FAILURES: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
         (),
     ),
     "NameNotResolved": ("The host of the URL has no address.", _ADDRESS, ("HttpError",)),
+    "NotFoundError": (
+        "A `signal` step names a business key that no open execution has, or that several have.",
+        "task-engine instance list --business-key KEY; give the step a `retry` when the other one may begin later",
+        ("TaskEngineError",),
+    ),
     "PayloadTooDeep": ("A result is nested deeper than what is kept.", _SMALLER, ("ValidationError",)),
     "PayloadTooLarge": ("A result is larger than what is kept.", _SMALLER, ("ValidationError",)),
     "ProcessDied": (
