@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from taskengine.model.value import encode
 
 __all__ = ["OPERATIONS", "aggregated"]
+
+_LARGEST: Final = sys.float_info.max
 
 
 def aggregated(config: Mapping[str, Any]) -> Any:
@@ -61,7 +64,13 @@ def _numbers(values: list[Any]) -> list[Any]:
 
 
 def _average(values: list[Any]) -> float | None:
-    return sum(_numbers(values)) / len(values) if values else None
+    return _finite(sum(_numbers(values)) / len(values)) if values else None
+
+
+def _finite(number: float) -> float:
+    if not -_LARGEST <= number <= _LARGEST:
+        raise ValueError("the sum is too large for a number")
+    return number
 
 
 def _concat(values: list[Any]) -> list[Any]:
@@ -85,7 +94,7 @@ def _merge(values: list[Any]) -> dict[str, Any]:
 OPERATIONS: Final[Mapping[str, Callable[[list[Any]], Any]]] = {
     "collect": lambda values: values,
     "count": len,
-    "sum": lambda values: sum(_numbers(values)),
+    "sum": lambda values: _finite(sum(_numbers(values))),
     "min": lambda values: min(_numbers(values), default=None),
     "max": lambda values: max(_numbers(values), default=None),
     "average": _average,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.expr import truth
@@ -20,7 +20,7 @@ from taskengine.model.value import Instant, TaskError, raw
 __all__ = ["begin"]
 
 _WAITS_FOR: Final = ("duration", "until", "signal")
-_MOST_ITERATIONS: Final = 1_000_000
+_MOST_ITERATIONS: Final = 100_000  # and items that a container goes through
 _DEEPEST: Final = 32  # workflows that start each other
 
 
@@ -129,6 +129,9 @@ def _group(_: Execution, number: int, attempt: int, at: Instant, config: Mapping
         items = config["items"]
         if not isinstance(items, list):
             raise ValueError(f"items is a list, not {_kind(items)}")
+        count = len(cast("list[Any]", items))
+        if count > _MOST_ITERATIONS:
+            raise ValueError(f"{count:,} items, {_MOST_ITERATIONS:,} are allowed: go through lists of lists")
     for key in ("max_concurrency", "batch_size", "max_iterations"):
         count = config.get(key)
         if count is not None and not (type(count) is int and 1 <= count <= _MOST_ITERATIONS):

@@ -184,7 +184,7 @@ def holds(state: Execution, rule: SuccessPlan, ends: Iterable[_End], scope: Scop
     """Whether a rule holds over the children. Raises ``ExpressionError`` and ``LimitError``."""
     found = list(ends)
     counts = {status: sum(1 for end in found if end.status is status) for status in _COUNTED}
-    completed = counts[Status.COMPLETED] + counts[Status.SKIPPED]
+    completed = counts[Status.COMPLETED]
     if rule.at_least is not None:
         return completed >= rule.at_least
     if rule.percent is not None:
@@ -208,5 +208,7 @@ def ends_of_steps(state: Execution) -> Iterator[_End]:
     """How the workflow's own steps have ended; what has not is cut off, and counts as cancelled."""
     for number in range(1, state.plan.size + 1):
         task = state.live.get(number)
-        status = Status.COMPLETED if task is not None and task.is_handled else STATUS_OF[state.phase[number]]
+        status = STATUS_OF[state.phase[number]]
+        if (task is not None and task.is_handled) or number in state.skipped_by_person:
+            status = Status.COMPLETED
         yield _End(status if status in TERMINAL else Status.CANCELLED, state.outputs.get(number, NONE))

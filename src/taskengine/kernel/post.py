@@ -44,7 +44,13 @@ def parent_of(state: Execution, number: int, attempt: int, *, is_detached: bool)
     above = state.parent
     root_id, depth = (state.execution_id, 0) if above is None else (above.root_id, above.depth)
     return Parent(
-        execution_id=state.execution_id, task=number, attempt=attempt, root_id=root_id, depth=depth + 1, is_detached=is_detached
+        execution_id=state.execution_id,
+        task=number,
+        attempt=attempt,
+        root_id=root_id,
+        depth=depth + 1,
+        is_detached=is_detached,
+        key=state.key_of(number),
     )
 
 

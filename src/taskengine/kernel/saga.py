@@ -146,7 +146,5 @@ def _left_scope(state: Execution, saga: Saga, scope: Scope) -> list[int]:
 
 def stuck(state: Execution) -> list[int]:
     """The steps whose own execution was to undo what it had done, and could not."""
-    if not any(task.child for task in state.live.values()):
-        return []
-    failed = [number for number, task in state.live.items() if task.child and state.phase[number] == Phase.FAILED]
-    return [number for number in failed if (error := state.live[number].error) is not None and error.type == NOT_UNDONE]
+    failed = [number for number, task in state.live.items() if task.error is not None and task.error.type == NOT_UNDONE]
+    return [number for number in failed if state.steps[number].step.type == "workflow" and state.phase[number] == Phase.FAILED]

@@ -202,7 +202,13 @@ class Execution:
             return True
         if self.counts[Phase.RUNNING] or self.closing:
             return False
-        return self.is_paused or not (self.ready or self.suspects or self.unjudged or self.spreading)
+        return self.is_paused or not (self.ready or self.suspects or self.is_moving)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether settling would find something to say: a turn was cut, or nobody has looked since it was read."""
+        is_undone = self.saga is not None and not self.saga.open
+        return bool(self.unjudged or self.spreading or self.skips or self.matchable or self.closing or is_undone)
 
     @property
     def open_count(self) -> int:
@@ -240,6 +246,11 @@ class Execution:
             yield number
             scope = self.scopes[number]
             number = scope.base if number != scope.base else scope.container
+
+    def key_of(self, number: int) -> str:
+        """The idempotency key of a task: the same for every attempt of it, and of the step whose execution this is."""
+        parent = self.parent
+        return (self.execution_id if parent is None or not parent.key else parent.key.rstrip("/")) + self.path_of(number)
 
     def path_of(self, number: int) -> str:
         """Where a task stands in the tree."""

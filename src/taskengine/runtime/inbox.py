@@ -114,12 +114,15 @@ class InboxService:
         begun: dict[int, asyncio.Future[Verdict]] = {}
         is_through = True
         try:
-            for message in line:
-                done = await self._apply(operations, message, earlier=begun.values())
-                if done is None:
-                    is_through = False
-                    break
-                begun[message.message_id] = done
+            try:
+                for message in line:
+                    done = await self._apply(operations, message, earlier=begun.values())
+                    if done is None:
+                        is_through = False
+                        break
+                    begun[message.message_id] = done
+            finally:
+                self._node.let_go(line[0].execution_id)
             for message_id, done in begun.items():
                 is_through &= await self._settle(message_id, await asyncio.shield(done))
         finally:

@@ -101,8 +101,11 @@ class Node:
         *,
         waiter: asyncio.Future[Verdict] | None = None,
         marks: Sequence[Mark] = (),
+        is_held: bool = False,
     ) -> Turn:
         """Apply one command now. ``waiter`` hears the verdict of the append that carries it (at once when it caused nothing).
+
+        ``is_held``: its attempts do not begin before ``let_go``.
 
         Raises what the kernel refuses with; nothing has changed then.
         """
@@ -112,13 +115,21 @@ class Node:
                 pending.marks = (*pending.marks, *marks)
             if waiter is not None:
                 pending.waiters.append(waiter)
-            self.admission.want(resident)
+            if not is_held:
+                self.admission.want(resident)
             if turn.is_cut:
                 asyncio.get_running_loop().call_soon(self._tick, resident.execution_id)
         elif waiter is not None and not waiter.done():
             waiter.set_result(Verdict.COMMITTED)
         self.admission.serve()
         return turn
+
+    def let_go(self, execution_id: str) -> None:
+        """Let attempts of an execution begin that was held."""
+        resident = self.residents.get(execution_id)
+        if resident is not None:
+            self.admission.want(resident)
+            self.admission.serve()
 
     def _advance(self, resident: Resident, command: cmd.Command, *, is_noted: bool = False) -> tuple[Turn, Pending | None]:
         """Fold a command and put what it caused into the open batch.
@@ -263,6 +274,7 @@ class Node:
                 state.size,
                 state.count(Phase.COMPLETED),
                 state.count(Phase.FAILED),
+                state.parent.execution_id if state.parent is not None else "",
             ),
             pending.expected_seq,
             pending.expected_token,
