@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Final
 
-from taskengine.kernel.plan import Plan, StepPlan, unknown_path
+from taskengine.kernel import naming
+from taskengine.kernel.plan import Plan, StepPlan
 from taskengine.kernel.queue import NOBODY, ReadyQueue
 from taskengine.kernel.scope import UNDO, Group, Saga, Scope
 from taskengine.kernel.task import Task
@@ -26,7 +26,6 @@ __all__ = ["BY_PERSON", "INHERITED", "LOSSES_BEFORE_SUSPECT", "NEVER", "SUSPECT_
 BY_PERSON: Final = 1  # who holds the whole execution: people,
 INHERITED: Final = 2  # and what started it
 LOSSES_BEFORE_SUSPECT: Final = 2
-_LIKE: Final = 3  # paths that an error names
 NEVER: Final = 1 << 62  # no task has that number
 SUSPECT_LOSSES: Final = 5
 
@@ -263,41 +262,11 @@ class Execution:
 
     def find(self, path: str) -> int | None:
         """The task at a path; of several rounds of a container, in the last one."""
-        number = self.plan.by_path.get(path)
-        if self.saga is not None and path.endswith(f"/{UNDO}/"):
-            return self.saga.undoes.get(self.find(path[: -len(UNDO) - 1]) or 0)
-        if number is not None or not self.groups or not (path.startswith("/") and path.endswith("/")):
-            return number
-        scope, segments = self.root, path[1:-1].split("/")
-        for place in range(0, len(segments), 2):
-            local = scope.block.by_id.get(segments[place])
-            if local is None:
-                return None
-            number = scope.base + local
-            if place + 1 == len(segments):
-                return number
-            child = self._child(number, segments[place + 1])
-            if child is None:
-                return None
-            scope = child
-        return scope.base
-
-    def _child(self, number: int, segment: str) -> Scope | None:
-        group = self.groups.get(number)
-        bases = group.bases if group is not None else []
-        if segment.startswith("[") and self.steps[number].step.type in {"map", "loop"}:
-            index = int(segment[1:-1]) if segment[1:-1].isdecimal() else len(bases)
-            return self.scopes[bases[index]] if index < len(bases) else None
-        return next((self.scopes[base] for base in bases if self.scopes[base].segment == segment), None)
+        return naming.find(self, path)
 
     def number_of(self, path: str) -> int:
         """The task at a path. Raises ``NotFoundError``."""
-        number = self.find(path)
-        if number is None:
-            step = path.strip("/").rpartition("/")[2]
-            like = (one for one in range(1, len(self.phase)) if self.steps[one].id == step)
-            raise unknown_path(path, [self.path_of(one) for one in islice(like, _LIKE)])
-        return number
+        return naming.number_of(self, path)
 
     def due_at(self) -> Instant | None:
         """When time alone makes something happen."""
