@@ -585,8 +585,8 @@ def test_no_value_of_a_config_breaks_a_turn(kind: str) -> None:
 
 
 def test_items_are_bounded_by_name() -> None:
-    items: list[Json] = [0 for _ in range(100_001)]
-    scene = Scene(mapped("each", noop("x"), items="{{ input.items }}")).start(given={"items": items})
+    items: list[Json] = [0] * 100_001
+    scene = Scene(mapped("each", noop("x"), items="{{ input }}")).start(given=items)
     assert scene.state.error is not None
     assert "100,001 items, 100,000 are allowed" in scene.state.error.message
 

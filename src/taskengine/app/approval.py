@@ -11,7 +11,8 @@ import msgspec
 
 from taskengine.kernel.approval import approvers_of, is_asking
 from taskengine.kernel.plan import BlockPlan, Plan, StepPlan
-from taskengine.kernel.state import UNDO, Execution
+from taskengine.kernel.scope import UNDO
+from taskengine.kernel.state import Execution
 from taskengine.kernel.timing import Clock
 from taskengine.wire.execution import Question
 from taskengine.wire.instant import iso_instant
@@ -30,10 +31,7 @@ _asked: Final = msgspec.json.Decoder(_Asked)
 
 def form_at(plan: Plan, path: str) -> Mapping[str, Any] | None:
     """The form of the approval at a path of any execution of a plan; nothing where there is none, or no such step."""
-    is_undoing = path.endswith(f"/{UNDO}/")
-    step = _step_at(plan, path.removesuffix(f"{UNDO}/"))
-    if is_undoing and step is not None:
-        step = step.compensation
+    step = _step_at(plan, path)
     return step.step.config.get("form") if step is not None and step.step.type == "approval" else None
 
 
@@ -49,6 +47,8 @@ def _step_at(plan: Plan, path: str) -> StepPlan | None:
             step = block.steps[number]
         else:
             assert step is not None
+            if segment == UNDO:
+                return step.compensation
             named = {one.name or f"[{index}]": one for index, one in enumerate(step.blocks)}
             body = step.blocks[0] if step.step.type in {"map", "loop"} else named.get(segment)
             if body is None:

@@ -201,6 +201,8 @@ class Execution:
             return True
         if self.counts[Phase.RUNNING] or self.closing:
             return False
+        if self.is_cancelling and self.children:
+            return True  # what is ready begins no more: it waits for the ends of those
         return self.is_paused or not (self.ready or self.suspects or self.is_moving)
 
     @property
