@@ -186,9 +186,8 @@ class Audit:
         where = f"{row.execution_id} after event {row.seq}"
         head = (row.status, row.outcome, row.priority, row.business_key, row.updated_at, row.finished_at)
         says = (*head, row.total, row.completed, row.failed)
-        counts = state.counts
         truth = (state.status.value, (state.outcome or ""), state.priority, state.business_key, state.at, state.finished_at)
-        is_so = (*truth, state.size, counts[Phase.COMPLETED], counts[Phase.FAILED])
+        is_so = (*truth, state.size, state.count(Phase.COMPLETED), state.count(Phase.FAILED))
         self._require(says == is_so, "row_differs", f"{where}: the row says {says}, the history {is_so}")
         self._require(
             row.token >= before.token and row.seq >= before.seq, "token_goes_back", f"{where}: {before.token} → {row.token}"
