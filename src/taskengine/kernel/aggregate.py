@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
@@ -10,7 +9,7 @@ from taskengine.model.value import encode
 
 __all__ = ["OPERATIONS", "aggregated"]
 
-_LARGEST: Final = sys.float_info.max
+_LARGEST: Final = 1.7976931348623157e308  # of IEEE 754, in 64 bits
 
 
 def aggregated(config: Mapping[str, Any]) -> Any:
