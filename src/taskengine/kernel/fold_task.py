@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskengine.kernel import fold_group, graph, outputs, post, saga, subtree
+from taskengine.kernel import fold_group, graph, listening, outputs, post, saga, subtree
 from taskengine.kernel.join import OK, UNHAPPY
 from taskengine.kernel.reopen import reopen_task
 from taskengine.kernel.scope import Scope
@@ -79,7 +79,7 @@ def started(state: Execution, event: ev.TaskStarted, effects: list[Effect]) -> N
         post.start(state, event, effects)
     task.signal = event.signal
     if event.signal:
-        graph.listen(state, number, event.signal)
+        listening.listen(state, number, event.signal)
 
 
 def progressed(state: Execution, event: ev.TaskProgressReported, _: list[Effect]) -> None:
@@ -141,17 +141,8 @@ def _stop_waiting(state: Execution, number: int, task: Task, *, taken: int) -> N
     if task.child:
         del state.children[number]
     if task.signal:
-        graph.stop_listening(state, number, task.signal)
-        _take_signal(state, task.signal, taken)
-
-
-def _take_signal(state: Execution, name: str, place: int) -> None:
-    queue = state.signals[name]
-    del queue[place]
-    state.signal_count -= 1
-    if not queue:
-        del state.signals[name]
-        state.matchable.pop(name, None)
+        listening.stop_listening(state, number, task.signal)
+        listening.taken(state, task.signal, taken)
 
 
 def failed(state: Execution, event: ev.TaskFailed, effects: list[Effect]) -> None:
@@ -265,5 +256,5 @@ def _leave(state: Execution, number: int, task: Task, effects: list[Effect]) -> 
     if task.child:
         post.left(state, number, task, effects)
     if task.signal:
-        graph.stop_listening(state, number, task.signal)
+        listening.stop_listening(state, number, task.signal)
     task.stand_down()

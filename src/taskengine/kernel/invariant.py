@@ -39,6 +39,7 @@ def broken(state: Execution) -> Iterator[str]:
         yield from _joins(state)
         yield from _queues(state)
         yield from _listeners(state)
+        yield from _sieves(state)
         yield from _live_tasks(state)
         yield from _ends(state)
         yield from _outputs(state)
@@ -167,6 +168,21 @@ def _listeners(state: Execution) -> Iterator[str]:
     sifted = {name for name in expected if all(state.steps[number].filter is not None for number in state.listeners[name])}
     if not expected - sifted <= set(state.matchable) <= expected:
         yield f"matchable signals are {set(state.matchable)}, not {expected}"
+
+
+def _sieves(state: Execution) -> Iterator[str]:
+    for name, listeners in state.listeners.items():
+        sieve = state.sieves.get(name)
+        if sieve is None:
+            yield from (f"{name} has no sieve" for number in listeners if state.steps[number].filter is not None)
+        elif list(sieve.orders) != list(listeners):
+            yield f"the sieve of {name} knows {list(sieve.orders)}, not {list(listeners)}"
+    for name, sieve in state.sieves.items():
+        if len(sieve.serials) != len(state.signals.get(name, ())) or not (sieve.serials or sieve.orders):
+            yield f"the sieve of {name} holds {len(sieve.serials)} signals for {len(sieve.orders)}"
+    for what, watching in state.watched.items():
+        if not watching or any(not (number in state.live and state.live[number].signal) for number in watching):
+            yield f"{what} is watched by {list(watching)}"
 
 
 def _live_tasks(state: Execution) -> Iterator[str]:

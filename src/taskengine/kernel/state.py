@@ -15,6 +15,7 @@ from typing import Final
 from taskengine.kernel.plan import Plan, StepPlan, unknown_path
 from taskengine.kernel.queue import NOBODY, ReadyQueue
 from taskengine.kernel.scope import UNDO, Group, Saga, Scope
+from taskengine.kernel.sieve import Sieve
 from taskengine.kernel.task import Task
 from taskengine.kernel.timing import Timers
 from taskengine.model.status import STATUS_OF, Outcome, Phase, Status
@@ -68,6 +69,7 @@ class Execution:
         "scopes",
         "seed",
         "seq",
+        "sieves",
         "signal_count",
         "signals",
         "skipped_by_person",
@@ -87,6 +89,7 @@ class Execution:
         "unread",
         "variables",
         "wake_at",
+        "watched",
     )
 
     def __init__(self, execution_id: str, plan: Plan) -> None:
@@ -148,6 +151,8 @@ class Execution:
         self.skips: dict[int, None] = {}
         self.listeners: dict[str, dict[int, None]] = {}
         self.matchable: dict[str, None] = {}
+        self.sieves: dict[str, Sieve] = {}  # by name of a signal that somebody with a filter listens for
+        self.watched: dict[int | str, dict[int, None]] = {}  # by task or variable: listeners whose filters read it
         self.signal_count = 0
         self.children: dict[int, str] = {}  # by task: executions that it has started and waits for
         self.closing: dict[int, None] = {}  # scopes, by node, all of whose steps have ended
@@ -189,6 +194,8 @@ class Execution:
         if self.is_finished:
             return True
         if self.counts[Phase.RUNNING] or self.closing:
+            return False
+        if self.matchable and not self.is_cancelling and not self.is_paused:
             return False
         return self.is_paused or not (self.ready or self.suspects or self.unjudged or self.spreading)
 

@@ -113,8 +113,6 @@ class Node:
             if waiter is not None:
                 pending.waiters.append(waiter)
             self.admission.want(resident)
-            if turn.is_cut:
-                asyncio.get_running_loop().call_soon(self._tick, resident.execution_id)
         elif waiter is not None and not waiter.done():
             waiter.set_result(Verdict.COMMITTED)
         self.admission.serve()
@@ -129,6 +127,9 @@ class Node:
         seq = state.seq
         try:
             turn = advance(state, command)
+            if turn.is_cut and not resident.is_cut:
+                resident.is_cut = True
+                asyncio.get_running_loop().call_soon(self._tick, resident.execution_id)
             return turn, self._note(resident, turn) if turn.events or is_noted else None
         except BaseException:
             if state.seq != seq:
@@ -205,9 +206,12 @@ class Node:
         resident = self.residents.get(execution_id)
         if resident is not None:
             resident.wake_at = None
+            resident.is_cut = False
             self._go_on(resident, cmd.Tick(at=self.environment.now()))
             if not resident.is_dropped:
                 self.arm(resident)
+                if resident.stored_owner and not resident.state.is_finished:
+                    self._after_commit(resident)  # it may have come to rest without an event
 
     def arm(self, resident: Resident) -> None:
         """Let the timers know when the execution wants to be woken."""

@@ -236,7 +236,9 @@ class Residency:
         if lost:
             node.turn(resident, cmd.Lost(at=node.environment.now(), attempts=tuple(sorted(lost)), is_counted=True))
             return
-        if state.unjudged or state.spreading or state.closing:  # what was judged before is no fact: it is judged again
+        if (
+            state.unjudged or state.spreading or state.closing or state.matchable
+        ):  # what was judged before is no fact: it is judged again
             node.turn(resident, cmd.Tick(at=node.environment.now()))
         node.admission.want(resident)
         node.admission.serve()
