@@ -26,7 +26,7 @@ __all__ = ["Turn", "advance", "fold"]
 
 # What a turn may cost: events, and tasks that they open. The rest follows in the next turn.
 _LONGEST_TURN: Final = 2_000
-_MOST_JUDGED: Final = 1_000  # pairs of a waiting step with a filter and a signal
+_MOST_JUDGED: Final = 500  # pairs of a waiting step with a filter and a signal
 
 
 class Turn(msgspec.Struct, gc=False):

@@ -236,9 +236,8 @@ class Residency:
         if lost:
             node.turn(resident, cmd.Lost(at=node.environment.now(), attempts=tuple(sorted(lost)), is_counted=True))
             return
-        if (
-            state.unjudged or state.spreading or state.closing or state.matchable
-        ):  # what was judged before is no fact: it is judged again
+        is_to_be_judged = state.unjudged or state.spreading or state.closing or state.matchable
+        if is_to_be_judged:  # what was judged before is no fact: it is judged again
             node.turn(resident, cmd.Tick(at=node.environment.now()))
         node.admission.want(resident)
         node.admission.serve()
