@@ -12,7 +12,7 @@ from taskengine.kernel.timing import Clock
 from taskengine.model import event as ev
 from taskengine.model.effect import Effect, Halt, Launch, Release
 from taskengine.model.status import Outcome, Phase
-from taskengine.model.value import TaskError
+from taskengine.model.value import Instant, TaskError
 
 __all__ = [
     "attempt_lost",
@@ -49,11 +49,17 @@ def scheduled(state: Execution, event: ev.TaskScheduled, effects: list[Effect]) 
     step = state.steps[number]
     if step.has_clocks:
         state.timers.drop(number, Clock.QUEUE)
-        if step.step.timeout_ms is not None:
-            graph.start_clock(state, number, Clock.ATTEMPT, event.at + step.step.timeout_ms)
-        if step.step.total_timeout_ms is not None and not state.timers.has(number, Clock.TOTAL):
-            graph.start_clock(state, number, Clock.TOTAL, event.at + step.step.total_timeout_ms)
+        _start_clocks(state, number, event.at)
     effects.append(Launch(number, event.attempt, event.is_suspect))
+
+
+def _start_clocks(state: Execution, number: int, at: Instant) -> None:
+    """That of the attempt, and with the first one that of them all."""
+    step = state.steps[number].step
+    if step.timeout_ms is not None:
+        graph.start_clock(state, number, Clock.ATTEMPT, at + step.timeout_ms)
+    if step.total_timeout_ms is not None and not state.timers.has(number, Clock.TOTAL):
+        graph.start_clock(state, number, Clock.TOTAL, at + step.total_timeout_ms)
 
 
 def started(state: Execution, event: ev.TaskStarted, effects: list[Effect]) -> None:
@@ -68,9 +74,8 @@ def started(state: Execution, event: ev.TaskStarted, effects: list[Effect]) -> N
         task.started_at = event.at
     if event.input:
         task.input = event.input
-    limits = [limit for limit in (step.step.timeout_ms, step.step.total_timeout_ms) if limit is not None]
-    if limits:
-        graph.start_clock(state, number, Clock.TOTAL, event.at + min(limits))
+    if step.has_clocks:
+        _start_clocks(state, number, event.at)
     if step.blocks:
         fold_group.begun(state, number, task.input, event.case)
     if event.child:
