@@ -62,6 +62,14 @@ def _start_clocks(state: Execution, number: int, at: Instant) -> None:
         graph.start_clock(state, number, Clock.TOTAL, at + step.total_timeout_ms)
 
 
+def _start_only_clock(state: Execution, number: int, at: Instant) -> None:
+    """Of what is not tried again: the shorter bound holds for all of it."""
+    step = state.steps[number].step
+    limits = [limit for limit in (step.timeout_ms, step.total_timeout_ms) if limit is not None]
+    if limits:
+        graph.start_clock(state, number, Clock.TOTAL, at + min(limits))
+
+
 def started(state: Execution, event: ev.TaskStarted, effects: list[Effect]) -> None:
     """A step that the kernel performs waits, or its blocks are at work."""
     number = event.task
@@ -75,7 +83,7 @@ def started(state: Execution, event: ev.TaskStarted, effects: list[Effect]) -> N
     if event.input:
         task.input = event.input
     if step.has_clocks:
-        _start_clocks(state, number, event.at)
+        (_start_clocks if event.child else _start_only_clock)(state, number, event.at)
     if step.blocks:
         fold_group.begun(state, number, task.input, event.case)
     if event.child:

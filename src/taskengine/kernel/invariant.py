@@ -17,7 +17,7 @@ __all__ = ["broken", "check"]
 _SEVERAL = 2  # dependencies, from which on a step counts them
 
 _CLOCK_FITS = {
-    Clock.ATTEMPT: frozenset({Phase.RUNNING, Phase.WAITING, Phase.EXPANDED}),
+    Clock.ATTEMPT: frozenset({Phase.RUNNING, Phase.WAITING}),
     Clock.TOTAL: frozenset({Phase.READY, Phase.RUNNING, Phase.RETRYING, Phase.WAITING, Phase.EXPANDED}),
     Clock.QUEUE: frozenset({Phase.READY}),
     Clock.WAIT: frozenset({Phase.WAITING}),
@@ -261,7 +261,7 @@ def _clocks(state: Execution) -> Iterator[str]:
         phase = Phase(state.phase[number])
         if phase not in _CLOCK_FITS[Clock(clock)]:
             yield f"{state.path_of(number)} is {phase.name} and its {Clock(clock).name} clock runs"
-        if clock == Clock.ATTEMPT and phase != Phase.RUNNING and not state.steps[number].is_control:
+        if clock == Clock.ATTEMPT and phase != Phase.RUNNING and number not in state.children:
             yield f"{state.path_of(number)} makes no attempt and the clock of one runs"
     if any(state.is_held(number) for number, _ in state.timers.due):
         yield "the clock of a paused task runs"

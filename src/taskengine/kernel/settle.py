@@ -151,7 +151,7 @@ def _elapse(state: Execution, at: Instant) -> Sequence[ev.Event]:
     if clock is Clock.WAIT and task is not None and not task.signal and state.steps[number].step.type == "wait":
         return (ev.TimerFired(at=at, task=number), *completion(state, number, attempt, at))
     kind = _TIMEOUTS[clock]
-    if clock is Clock.ATTEMPT and task is not None and (task.is_launched or task.child):
+    if clock is Clock.ATTEMPT:
         return attempt_timed_out(state, number, at, kind)
     timed_out = ev.TaskTimedOut(at=at, task=number, attempt=attempt, kind=kind)
     if (task is not None and task.is_cancelling) or number in state.sweeps:
