@@ -123,7 +123,8 @@ def _stop_watching(state: Execution, number: int) -> None:
     step = state.steps[number]
     if step.filter is None:
         return
-    for what in (*step.filter_plan.variables, *tasks_read(step.filter_reads, state.scopes[number])):
+    read: list[int | str] = [*step.filter_plan.variables, *tasks_read(step.filter_reads, state.scopes[number])]
+    for what in read:
         watching = state.watched.get(what)
         if watching is not None:
             watching.pop(number, None)

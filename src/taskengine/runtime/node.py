@@ -283,7 +283,7 @@ class Node:
         state = resident.state
         since = state.seq - resident.snapshot_seq
         least = self.settings.park_snapshot_after if is_parking else self.settings.snapshot_every
-        if since < least or state.is_finished or (not is_parking and since < _size(state)):
+        if since < least or state.is_finished or since < _size(state):
             return None
         resident.snapshot_seq = state.seq
         return dump(state)
