@@ -7,7 +7,7 @@ import json
 import sys
 
 from chart import draw_chart
-from pipeline import combine_years, load_table, validate_rows, write_report, year_statistics
+from pipeline import combine_years, load_table, unload_table, validate_rows, write_report, year_statistics
 
 from taskengine import Engine, RetryPolicy, TaskBuilder, WorkflowBuilder
 
@@ -87,7 +87,10 @@ weather = (
         .depends_on(*(f"Months of {year}" for year in YEARS))
     )
     .with_task(
-        TaskBuilder("Load the table", id="load").with_job_function(load_table, workdir=WORKDIR, pace_ms=PACE).depends_on("combine")
+        TaskBuilder("Load the table", id="load")
+        .with_job_function(load_table, workdir=WORKDIR, pace_ms=PACE)
+        .with_compensation(unload_table, {"database": "{{ steps.load.output.database }}"})
+        .depends_on("combine")
     )
     .with_task(
         TaskBuilder("Draw the chart", id="chart")

@@ -20,7 +20,8 @@ POLICY = RetryPolicy(
 validate = task(id="validate", name="Validate rows")(pipeline.validate_rows)
 month = task(pipeline.year_statistics)
 combine = task(id="combine", name="Combine the years")(pipeline.combine_years)
-load = task(id="load", name="Load the table")(pipeline.load_table)
+unload = task(pipeline.unload_table)
+load = task(id="load", name="Load the table", compensate=lambda loaded: unload(database=loaded.database))(pipeline.load_table)
 draw = task(id="chart", name="Draw the chart")(drawing.draw_chart)
 report = task(id="report", name="Write the report")(pipeline.write_report)
 

@@ -8,6 +8,20 @@ if TYPE_CHECKING:
     from taskengine.app.engine import Engine, Execution
     from taskengine.define.builder import TaskBuilder, WorkflowBuilder
     from taskengine.define.decorators import task, workflow
+    from taskengine.define.traced_blocks import case, condition, loop, map_over, parallel
+    from taskengine.define.traced_steps import (
+        aggregate,
+        approval,
+        error_of,
+        fail,
+        noop,
+        send_signal,
+        set_variables,
+        status_of,
+        step,
+        sub_workflow,
+        wait,
+    )
     from taskengine.model.workflow import Join, Limits, OnError, RetryPolicy, Step, Workflow
     from taskengine.ports.context import TaskContext, current_task
     from taskengine.ports.outbound import EgressPolicy
@@ -29,8 +43,24 @@ __all__ = [
     "Workflow",
     "WorkflowBuilder",
     "__version__",
+    "aggregate",
+    "approval",
+    "case",
+    "condition",
     "current_task",
+    "error_of",
+    "fail",
+    "loop",
+    "map_over",
+    "noop",
+    "parallel",
+    "send_signal",
+    "set_variables",
+    "status_of",
+    "step",
+    "sub_workflow",
     "task",
+    "wait",
     "workflow",
 ]
 
@@ -51,6 +81,14 @@ _HOMES = {
     "WorkflowBuilder": "taskengine.define.builder",
     "task": "taskengine.define.decorators",
     "workflow": "taskengine.define.decorators",
+    **dict.fromkeys(("case", "condition", "loop", "map_over", "parallel"), "taskengine.define.traced_blocks"),
+    **dict.fromkeys(
+        (
+            *("aggregate", "approval", "error_of", "fail", "noop", "send_signal", "set_variables", "status_of", "step"),
+            *("sub_workflow", "wait"),
+        ),
+        "taskengine.define.traced_steps",
+    ),
 }
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from taskengine.testing import CrashError, HistoryError, explore_crashes, replay, virtual_engine
 
@@ -74,34 +73,18 @@ def test_a_mistake_in_the_data_is_not_tried_again_and_nothing_is_loaded(params: 
     assert not (Path(params["workdir"]) / "weather.db").exists()
 
 
-@pytest.fixture
-def undoing(tmp_path: Path) -> Path:
-    """The pipeline with a load that says how it is undone, and a failure that wants it."""
-    folder = tmp_path / "undoing"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("data", "out", "__pycache__"))
-    document = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))
-    load = next(step for step in document["steps"] if step["id"] == "load")
-    load["compensate"] = {
-        "type": "function",
-        "config": {"function": "pipeline:unload_table", "params": {"database": "{{ steps.load.output.database }}"}},
-    }
-    document["on_failure"] = "compensate"
-    (folder / "weather.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    return folder / "weather.yaml"
-
-
-def test_the_rows_that_were_loaded_are_gone_when_the_report_fails(undoing: Path, params: dict[str, Any]) -> None:
+def test_the_rows_that_were_loaded_are_gone_when_the_report_fails(params: dict[str, Any]) -> None:
     with virtual_engine() as engine:
         engine.step("report").raises(ValueError("the paper is out"))
-        ended = engine.run(undoing, params=params)
+        ended = engine.run(PIPELINE, params=params)
     ended.history.ran("load", times=1)
     assert (ended.status, ended.outcome) == ("failed", "compensated")
     assert table(Path(params["workdir"])) == []
 
 
-def test_what_was_loaded_stays_when_nothing_fails(undoing: Path, params: dict[str, Any]) -> None:
+def test_what_was_loaded_stays_when_nothing_fails(params: dict[str, Any]) -> None:
     with virtual_engine() as engine:
-        ended = engine.run(undoing, params=params)
+        ended = engine.run(PIPELINE, params=params)
     ended.history.completed()
     assert len(table(Path(params["workdir"]))) == 48
 

@@ -16,7 +16,18 @@ from tests.cli.programs import Folder
 Ask = Callable[..., Result]
 COMMON_KEYS = {"id", "status", "state", "outcome", "started_at", "finished_at", "duration", "duration_ms"}
 EXECUTION_KEYS = COMMON_KEYS | {
-    *("workflow_id", "workflow_name", "workflow_version", "kind", "version", "progress", "priority", "business_key", "created_at"),
+    *(
+        "workflow_id",
+        "workflow_name",
+        "workflow_version",
+        "kind",
+        "version",
+        "progress",
+        "priority",
+        "business_key",
+        "parent_execution_id",
+        "created_at",
+    ),
 }
 TASK_KEYS = COMMON_KEYS | {
     *(

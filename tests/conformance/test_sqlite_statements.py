@@ -172,7 +172,7 @@ async def test_the_columns_are_the_fields_of_the_port(tmp_path: Path) -> None:
         database = sqlite3.connect(tmp_path / "store.db")
         columns = {table: [row[1] for row in database.execute(f"PRAGMA table_info({table})")] for table in ("execution", "task")}
         database.close()
-    assert columns["execution"] == [*Summary.__struct_fields__, "prior_seq", "prior_token"]
+    assert sorted(columns["execution"]) == sorted([*Summary.__struct_fields__, "prior_seq", "prior_token"])
     assert columns["task"] == ["task_row_id", *TaskRow.__struct_fields__]
 
 

@@ -152,13 +152,13 @@ def test_defaults_reach_into_blocks_and_functions_are_found_there() -> None:
         pass
 
     builder = WorkflowBuilder("w").with_defaults(timeout="5s", retry=2)
-    inside = TaskBuilder("one").with_job_function(double, x="{{ item }}").with_compensation(undo, {"x": 1})
+    inside = TaskBuilder("one").with_job_function(double, x="{{ item }}").with_compensation(undo, {"x": 1}, timeout="1s")
     builder.map("each", items=[1, 2, 3]).do(inside)
     built = builder.with_output("{{ steps.each.output }}").build()
     step = built.steps[0].blocks[0].steps[0]
     assert (step.timeout_ms, step.retry.max_attempts, built.steps[0].timeout_ms) == (5_000, 2, None)
     assert step.compensate is not None
-    assert step.compensate.timeout_ms is None
+    assert (step.compensate.timeout_ms, step.compensate.retry.max_attempts) == (1_000, 2)
     assert set(built.functions.values()) == {double, undo}
     with Engine(":memory:") as engine:
         assert engine.execute_workflow(built).result(timeout=10).output == [2, 4, 6]
@@ -176,11 +176,16 @@ def test_a_workflow_with_a_compensation_compensates_unless_it_says_otherwise() -
 
 def test_a_workflow_has_a_success_rule_and_a_business_key() -> None:
     workflow = (
-        (WorkflowBuilder("w").with_tasks(call("a"), call("b")).with_success({"at_least": 1}).with_business_key("{{ input.id }}"))
+        WorkflowBuilder("w")
+        .with_tasks(call("a"), call("b"))
+        .with_success({"at_least": 1})
+        .with_business_key("{{ input.id }}")
+        .with_is_template()
         .build()
         .workflow
     )
     assert (workflow.success, workflow.business_key) == (Success(at_least=1), "{{ input.id }}")
+    assert workflow.is_template
     assert WorkflowBuilder("w").with_task(call("a")).with_success(Success(percent=50.0)).build().workflow.success is not None
 
 

@@ -378,8 +378,9 @@ def test_lambdas_need_a_name_and_two_functions_cannot_share_one() -> None:
     assert refused(both).name == "ambiguous_function"
 
 
-def test_a_workflow_is_no_step_of_another() -> None:
-    assert refused(lambda: declaring.ETL("x"), name="outer").name == "not_in_this_version"
+def test_a_workflow_called_by_another_needs_its_input() -> None:
+    error = refused(lambda: declaring.ETL(limit=1), name="outer")
+    assert (error.name, error.message) == ("wrong_arguments", 'step "etl": no value for source')
 
 
 def test_a_word_that_task_does_not_know_is_refused() -> None:

@@ -39,9 +39,11 @@ class Letters:
         self.children: dict[str, Child] = {}
         self.marks: set[str] = set()
         self.sent: Counter[str] = Counter()
+        self.is_undoing = False  # in this commit begins the undoing of what the execution itself has done
 
     def take(self, events: Sequence[ev.Event], effects: Sequence[Effect]) -> None:
         """The letters of one commit, in order."""
+        self.is_undoing = any(isinstance(event, ev.CompensationStarted) for event in events)
         for effect in effects:
             if isinstance(effect, Post):
                 assert effect.mark not in self.marks, f"{effect.mark} is posted twice"
@@ -76,8 +78,10 @@ class Letters:
             case cmd.Resume():
                 assert child.is_paused or child.is_cancelled, "it was not paused"
                 child.is_paused = False
-            case cmd.Cancel():
+            case cmd.Cancel(compensates=compensates):
                 assert not child.is_cancelled, "cancelled twice"
+                child.is_over = self.is_undoing  # it undoes what it has done, and nobody waits for it
+                assert compensates or not self.is_undoing
                 child.is_cancelled, child.is_paused = True, False
             case cmd.Terminate():
                 child.is_over = True

@@ -54,7 +54,7 @@ def test_a_step_starts_a_child_and_gives_what_it_gave() -> None:
     (letter,) = letters(scene)
     assert isinstance(letter, StartChild)
     assert (letter.workflow, letter.version, decode(letter.input)) == ("child", "2", {"x": 5})
-    assert letter.parent == Parent(execution_id=ID, task=1, attempt=1, root_id=ID, depth=1)
+    assert letter.parent == Parent(execution_id=ID, task=1, attempt=1, root_id=ID, depth=1, key=f"{ID}/sub/")
     (post,) = [effect for effect in scene.effects if isinstance(effect, Post)]
     assert post.execution_id == scene.state.children[1] == scene.state.live[1].child
     assert scene.status("sub") is Status.WAITING

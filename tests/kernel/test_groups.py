@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from taskengine.errors import CommandRefusedError
 from taskengine.model import command as cmd
 from taskengine.model.status import Outcome, Status
 from taskengine.model.value import Json, TaskError, raw
-from taskengine.model.workflow import Join, OnError, RetryPolicy, Step, Success
+from taskengine.model.workflow import Block, Join, OnError, RetryPolicy, Step, Success
 from tests.kernel.scene import Scene, condition, function, loop, mapped, noop, parallel, wait
 
 OUT = "{{ steps.each.output }}"
@@ -510,3 +511,87 @@ def test_a_story_tells_of_groups() -> None:
     assert scene.story("/each/") == ["begins", "opens [0] to [1]"]
     assert scene.why("/each/") == "0/3 done, 2 running"
     assert scene.why("/each/[0]/b/") == "waits for a (join all_success)"
+
+
+def test_what_was_skipped_by_itself_has_not_completed_and_what_a_person_skipped_has() -> None:
+    steps = (function("a"), function("b", "a"), function("c", "a"))
+    for rule in (Success(at_least=1), Success(at_least=2), Success(percent=50.0)):
+        scene = Scene(*steps, success=rule).start()
+        scene.fail("a")
+        assert (scene.phases("b", "c"), scene.ended) == (["skipped", "skipped"], (Status.FAILED, None))
+        scene.skip("/a/")
+        scene.admit()
+        scene.succeed("b").fail("c")
+        assert scene.ended == (Status.COMPLETED, Outcome.PARTIAL)
+
+
+@pytest.mark.parametrize("rule", [Success(), Success(when="children.failed == 0 and children.cancelled == 0")])
+def test_what_a_cancel_cuts_off_counts_as_cancelled(rule: Success) -> None:
+    scene = Scene(function("a"), function("b", "a"), success=rule).start()
+    scene.succeed("a")
+    scene.cancel()
+    scene.report("b", cmd.Abandoned())
+    assert scene.ended == (Status.CANCELLED, None)
+
+
+def test_a_cancel_with_compensation_undoes_although_the_rule_is_met() -> None:
+    scene = Scene(function("a", compensate=function("")), function("b"), success=Success(at_least=1)).start()
+    scene.succeed("a")
+    scene.do(cmd.Cancel(at=scene.now, path="/", compensates=True))
+    scene.report("b", cmd.Abandoned())
+    scene.admit()
+    scene.succeed("a/[undo]")
+    assert scene.ended == (Status.CANCELLED, Outcome.COMPENSATED)
+
+
+WEIRD: tuple[Json, ...] = (None, True, 0, 7, -1, 1.5, "", "x", [], [1], {}, {"a": 1}, "9" * 400, [[[]]], 2**53)
+CONTROLS: dict[str, tuple[str, ...]] = {
+    "wait": ("duration", "until", "signal", "deadline"),
+    "set": ("n",),
+    "fail": ("type", "message"),
+    "aggregate": ("items", "operation", "field", "group_by"),
+    "signal": ("signal", "execution", "data"),
+    "approval": ("approvers", "message", "deadline", "escalation"),
+    "workflow": ("workflow", "version", "detach"),
+    "map": ("items", "max_concurrency", "batch_size"),
+    "loop": ("items", "max_concurrency", "max_iterations"),
+}
+GOOD: dict[str, Json] = {
+    "items": [{"a": 1}, {"a": "x"}, 3],
+    "operation": "collect",
+    "workflow": "child",
+    "signal": "go",
+    "execution": "ex_1",
+    "message": "why",
+    "duration": "1s",
+}
+
+
+@pytest.mark.parametrize("kind", CONTROLS)
+def test_no_value_of_a_config_breaks_a_turn(kind: str) -> None:
+    for key in CONTROLS[kind]:
+        others = [name for name in CONTROLS[kind] if name in GOOD and name != key]
+        others = [name for name in others if kind != "wait" or name == ("signal" if key == "deadline" else "")]
+        for value in WEIRD:
+            rendered = {key: "{{ input.value }}", **{name: GOOD[name] for name in others}}
+            blocks = (Block(steps=(noop("x"),)),) if kind in {"map", "loop"} else ()
+            scene = Scene(msgspec.structs.replace(config("s", kind, **rendered), blocks=blocks)).start(given={"value": value})
+            error = scene.state.error
+            assert error is None or kind == "fail" or error.type in {"ValidationError", "ExpressionError", "Timeout"}, (
+                key,
+                value,
+                error,
+            )
+
+
+def test_items_are_bounded_by_name() -> None:
+    scene = Scene(mapped("each", noop("x"), items="{{ input.items }}")).start(given={"items": [0] * 100_001})
+    assert scene.state.error is not None
+    assert "100,001 items, 100,000 are allowed" in scene.state.error.message
+
+
+def test_a_sum_that_is_no_number_any_more_fails() -> None:
+    for operation in ("sum", "average"):
+        scene = Scene(config("s", "aggregate", items=[1e308, 1e308], operation=operation)).start()
+        assert scene.state.error is not None
+        assert "too large" in scene.state.error.message

@@ -183,11 +183,20 @@ def test_a_compensation_that_is_terminated_before_it_begins_stops_nothing_else()
     assert [scene.state.path_of(task) for task in failed.tasks] == ["/a/[undo]/"]
 
 
-def test_a_pause_of_a_block_that_has_ended_holds_nothing_back_that_undoes_it() -> None:
-    scene = failing(mapped("each", undoable("x"), items=[1]), function("end"))
-    scene.pause("/each/[0]/")
-    scene.succeed("each/[0]/x").fail("end", admit=False)
+@pytest.mark.parametrize("path", ["/each/[0]/", "/each/[0]/x/"])
+def test_what_undoes_a_paused_task_waits_until_that_is_resumed_also_when_it_had_ended(path: str) -> None:
+    scene = failing(mapped("each", undoable("x"), items=[1, 2]), function("end"))
+    scene.pause(path)
+    scene.succeed("each/[0]/x").succeed("each/[1]/x")
+    scene.fail("end", admit=False)
+    assert scene.admit() == ["each/[1]/x/[undo]"]
+    assert scene.state.status_of(scene.state.number_of("/each/[0]/x/[undo]/")) is Status.PAUSED
+    assert scene.phases("each/[0]/x/[undo]") == ["ready"]
+    assert restore(ID, scene.plan, dump(scene.state)).paused == scene.state.paused
+    scene.resume(path)
     assert scene.admit() == ["each/[0]/x/[undo]"]
+    scene.succeed("each/[0]/x/[undo]").succeed("each/[1]/x/[undo]")
+    assert scene.ended == (Status.FAILED, Outcome.COMPENSATED)
 
 
 def test_what_a_step_gave_is_kept_alike_for_its_compensation_in_a_block_that_failed() -> None:

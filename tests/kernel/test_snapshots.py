@@ -85,7 +85,7 @@ def test_payloads_of_a_restored_state_do_not_keep_the_document_alive() -> None:
 @pytest.mark.parametrize(
     ("text", "damaged"),
     [
-        (b'"input":{"x":1}}', b""),
+        (b'"input":{"x":1},"pauses":1}', b""),
         (b'{"form":2', b'{"form":99'),
         (b'"phase":"', b'"phase":"AAAA'),
         (b'"listening":[', b'"listening":[77,'),

@@ -64,7 +64,7 @@ MUTANTS: Final = (
     Mutant(
         name="stale_report_accepted",
         breaks="the report of an earlier attempt is taken for the running one",
-        file="kernel/decide.py",
+        file="kernel/reports.py",
         text="if task is None or not task.is_launched or task.attempt != attempt:",
         replacement="if task is None or not task.is_launched:",
         test=f"{TESTS}test_reports.py::test_a_report_of_any_other_attempt_than_the_running_one_is_refused",
@@ -72,7 +72,7 @@ MUTANTS: Final = (
     Mutant(
         name="halted_attempt_is_success",
         breaks="an attempt that stopped because it was told to counts as completed",
-        file="kernel/decide.py",
+        file="kernel/reports.py",
         text="            return lost(state, number, at, is_counted=False)\n",
         replacement="            return completion(state, number, attempt, at)\n",
         test=f"{TESTS}test_control.py::test_a_cancelled_execution_ends_when_its_running_attempts_have",
@@ -169,7 +169,7 @@ MUTANTS: Final = (
     Mutant(
         name="cancelled_attempt_is_retried",
         breaks="an attempt that was to stop and fails is retried",
-        file="kernel/decide.py",
+        file="kernel/reports.py",
         text="            if task.is_cancelling:\n                return (ev.TaskCancelled(",
         replacement="            if task.is_stuck:\n                return (ev.TaskCancelled(",
         test=f"{TESTS}test_control.py::test_an_attempt_that_was_to_stop_and_fails_or_is_lost_is_cancelled_and_not_retried",
@@ -309,8 +309,8 @@ MUTANTS: Final = (
         name="parked_with_unjudged_steps",
         breaks="after a restart an execution whose ready step has a condition counts as idle and is parked for ever",
         file="kernel/state.py",
-        text="not (self.ready or self.suspects or self.unjudged or self.spreading)",
-        replacement="not (self.ready or self.suspects or self.spreading)",
+        text="not (self.ready or self.suspects or self.is_moving)",
+        replacement="not (self.ready or self.suspects)",
         test=f"{TESTS}test_admission.py::test_a_condition_that_was_true_before_a_crash_is_evaluated_again_and_the_step_begins",
     ),
     Mutant(
@@ -341,7 +341,7 @@ MUTANTS: Final = (
     Mutant(
         name="any_attempt_is_heard",
         breaks="an attempt that has ended still tells progress",
-        file="kernel/decide.py",
+        file="kernel/reports.py",
         text="    if task is None or not task.is_launched or task.attempt != attempt:\n",
         replacement="    if task is None or not task.is_launched:\n",
         test=f"{TESTS}test_signs_of_life.py::test_only_the_running_attempt_can_be_alive_or_silent",

@@ -161,6 +161,7 @@ class Over(RemoteAttempt):
             source="",
             step=Step(id="a", type="function", config={"function": "give"}),
             path="/a/",
+            idempotency_key="ex_1/a/",
             number=1,
             task=1,
             input=Raw(b"{}"),

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from taskengine import Engine, NodeSettings, Step, Workflow
+from taskengine import Engine, NodeSettings, Step, TaskContext, Workflow
 from taskengine.adapters.memory import MemoryDatabase, MemoryStore
+from taskengine.errors import CommandRefusedError
 from taskengine.model.status import Outcome, Status
-from taskengine.model.workflow import Block
+from taskengine.model.workflow import Block, RetryPolicy
 from taskengine.ports.store import ExecutionFilter, Summary
 
 CHILD = Workflow(
@@ -248,3 +249,113 @@ async def test_a_pause_that_nobody_has_answered_is_answered_by_the_next_owner_an
             for one in (execution.id, child):
                 kinds = [stored.body for stored in await heir.store.events(one, after=0, limit=100)]
                 assert sum(b'"SubtreePaused"' in body for body in kinds) == 1
+
+
+def alone(store: Any) -> Engine:
+    """A process that runs only what it was asked for, as `run --resume` does."""
+    return make(store, recovers=False)
+
+
+async def test_a_parent_that_is_resumed_hears_of_a_child_that_ended_without_it(store: Any) -> None:
+    async with alone(store) as engine:
+        await engine.deploy(SLOW)
+        execution = await engine.execute_workflow(calls("slow", output="{{ steps.sub.output }}"))
+        child = await child_of(engine, execution.id)
+    async with make(store, can_run=False) as control:
+        await control.signal(child, "go", data=7)
+    async with alone(store) as engine:
+        await engine.adopt_instance(execution.id)
+        assert (await engine.wait_for_instance(execution.id, timeout=10)).output == 7
+
+
+async def test_a_parent_that_was_retried_elsewhere_begins_its_new_child_where_it_is_resumed(store: Any) -> None:
+    async with alone(store) as engine:
+        await engine.deploy(CHILD)
+        execution = await engine.execute_workflow(calls("child", x="{{ 0 }}"))
+        assert (await execution.result(timeout=10)).status is Status.FAILED
+    async with make(store, can_run=False) as control:
+        await control.retry_instance(execution.id)
+    async with alone(store) as engine:
+        await engine.adopt_instance(execution.id)
+        assert (await engine.wait_for_instance(execution.id, timeout=10)).status is Status.FAILED
+        assert len(await rows(engine)) == 3
+
+
+async def test_a_cancelled_parent_ends_where_it_is_resumed(store: Any) -> None:
+    async with alone(store) as engine:
+        await engine.deploy(SLOW)
+        beside = Step(id="beside", type="workflow", config={"workflow": "slow", "detach": True})
+        parent = calls("slow")
+        execution = await engine.execute_workflow(Workflow(name="two", steps=(*parent.steps, beside)))
+        async with asyncio.timeout(10):
+            while len(await rows(engine)) < 3:
+                await asyncio.sleep(0)
+    async with make(store, can_run=False) as control:
+        await control.cancel_instance(execution.id)
+    async with alone(store) as engine:
+        await engine.adopt_instance(execution.id)
+        assert (await engine.wait_for_instance(execution.id, timeout=10)).status is Status.CANCELLED
+
+
+async def test_a_resume_of_a_child_leaves_it_held_with_its_parent_and_a_persons_pause_stays(store: Any) -> None:
+    async with make(store) as engine:
+        await engine.deploy(SLOW)
+        execution = await engine.execute_workflow(calls("slow"))
+        child = await child_of(engine, execution.id)
+        await engine.pause_instance(execution.id)
+        with pytest.raises(CommandRefusedError, match="not paused") as refused:
+            await engine.resume_instance(child)
+        assert execution.id in refused.value.hint
+        await engine.pause_instance(child, by="ann")
+        await engine.resume_instance(execution.id)
+        assert (await engine.get_instance(child)).status == "paused"
+        await engine.resume_instance(child)
+        await engine.signal(child, "go")
+        assert (await engine.wait_for_instance(execution.id, timeout=10)).status is Status.COMPLETED
+
+
+async def test_a_cancel_with_compensation_reaches_the_child(store: Any) -> None:
+    undone: list[str] = []
+    undo = Step(id="", type="function", config={"function": "undo", "params": {"what": "{{ steps.a.output.y }}"}})
+    done = Step(id="a", type="function", config={"function": "add", "params": {"x": 1}}, compensate=undo)
+    child = Workflow(name="does", steps=(done, Step(id="w", type="wait", config={"signal": "go"}, depends_on=("a",))))
+
+    def undoing(what: int) -> None:
+        undone.append(f"undone {what}")
+        if len(undone) == 1 and is_broken:
+            raise ValueError("nobody answers")
+
+    for is_broken, ended in ((False, (Status.CANCELLED, None)), (True, (Status.FAILED, None))):
+        undone.clear()
+        async with Engine(store, functions={"add": add, "undo": undoing}) as engine:
+            await engine.deploy(child)
+            execution = await engine.execute_workflow(calls("does"))
+            async with asyncio.timeout(10):
+                while "waiting" not in {row.status for row in await rows(engine) if row.execution_id != execution.id}:
+                    await asyncio.sleep(0)
+            await engine.cancel_instance(execution.id, compensate=True)
+            result = await engine.wait_for_instance(execution.id, timeout=10)
+            assert (result.status, result.outcome, undone) == (*ended, ["undone 2"])
+            if is_broken:
+                assert result.error is not None
+                assert (result.error.type, "nobody answers" in result.error.message) == ("CompensationFailed", True)
+
+
+async def test_tasks_of_a_child_have_the_same_keys_when_its_step_is_tried_again() -> None:
+    keys: list[str] = []
+
+    def charge(ctx: TaskContext) -> None:
+        keys.append(ctx.idempotency_key)
+        if len(keys) < 3:
+            raise ValueError("the answer is lost")
+
+    child = Workflow(name="charges", steps=(Step(id="charge", type="function", config={"function": "charge"}),))
+    again = RetryPolicy(max_attempts=2, initial_interval_ms=1, jitter=0.0)
+    step = Step(id="sub", type="workflow", config={"workflow": "charges"}, retry=again)
+    async with Engine(MemoryStore(MemoryDatabase()), functions={"charge": charge}) as engine:
+        await engine.deploy(child)
+        execution = await engine.execute_workflow(Workflow(name="buys", steps=(step,)))
+        assert (await execution.result(timeout=10)).status is Status.FAILED
+        await engine.retry_instance(execution.id)
+        assert (await engine.wait_for_instance(execution.id, timeout=10)).status is Status.COMPLETED
+    assert keys == [f"{execution.id}/sub/charge/"] * 3

@@ -12,7 +12,7 @@ from taskengine import Engine, Step, Workflow
 from taskengine.adapters.memory import MemoryDatabase, MemoryStore
 from taskengine.errors import CommandRefusedError, NotFoundError, ValidationError
 from taskengine.model.status import Outcome, Status
-from taskengine.model.workflow import Block
+from taskengine.model.workflow import Block, OnFailure
 from taskengine.runtime.settings import NodeSettings
 
 FORM = {
@@ -144,3 +144,14 @@ async def test_a_cancel_that_asks_for_it_undoes_what_was_done(store: Any) -> Non
         result = await one.result(timeout=10)
     assert (result.status, result.outcome) == (Status.CANCELLED, Outcome.COMPENSATED)
     assert done == ["booked", "gave back seat 7"]
+
+
+async def test_the_form_of_an_approval_that_undoes_a_step_is_asked_too(store: Any) -> None:
+    undo = Step(id="", type="approval", config={"form": FORM, "deadline": "1h"})
+    done = Step(id="done", type="set", config={"n": 1}, compensate=undo)
+    last = Step(id="last", type="fail", config={"message": "no"}, depends_on=("done",))
+    undone = Workflow(name="undone", steps=(done, last), on_failure=OnFailure.COMPENSATE)
+    async with Engine(store) as engine:
+        one = await engine.execute_workflow(undone)
+        with pytest.raises(ValidationError):
+            await engine.decide(one.id, "/done/[undo]/", data={"unknown": []})

@@ -136,3 +136,24 @@ async def test_a_fork_survives_its_process_and_knows_where_it_comes_from(store: 
         assert events[0].data["tasks"] == [{"task": f"{fork.id.replace('ex_', 'task_')}_1", "status": "completed", "output": 1}]
         detail = await inspector.task(fork.id, "/one/")
         assert detail.output == 1
+
+
+async def test_a_fork_has_the_variables_that_steps_have_made_which_it_takes_over(store: Any) -> None:
+    made = Step(id="made", type="set", config={"a": 11, "b": 5})
+    last = Step(id="last", type="set", config={"a": "{{ variables.a * 2 }}"}, depends_on=("made",))
+    sets = Workflow(name="sets", steps=(made, last), output={"a": "{{ variables.a }}", "b": "{{ variables.b }}"})
+    async with make(store) as engine:
+        origin = await engine.execute_workflow(sets)
+        assert (await origin.result(timeout=10)).output == {"a": 22, "b": 5}
+        fork = await engine.fork(origin.id, "/last/")
+        assert (await fork.result(timeout=10)).output == {"a": 22, "b": 5}
+
+
+async def test_a_path_that_is_no_text_is_refused_by_name(store: Any) -> None:
+    async with make(store) as engine:
+        origin = await engine.execute_workflow(workflow("1"), params={"n": 1})
+        for path in (None, 7):
+            with pytest.raises(ValidationError, match="path must be text"):
+                await engine.fork(origin.id, path)  # type: ignore[arg-type]
+            with pytest.raises(ValidationError, match="path must be text"):
+                await engine.decide(origin.id, path)  # type: ignore[arg-type]

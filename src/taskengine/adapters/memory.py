@@ -370,6 +370,7 @@ def _matches(summary: Summary, wanted: ExecutionFilter) -> bool:
     return (
         wanted.workflow_id in {"", summary.workflow_id}
         and (not wanted.statuses or summary.status in wanted.statuses)
+        and (wanted.is_root is None or wanted.is_root == (not summary.parent_id))
         and wanted.business_key in {"", summary.business_key}
         and (not wanted.owners or summary.owner in wanted.owners)
         and (wanted.is_open is None or wanted.is_open == (summary.finished_at is None))

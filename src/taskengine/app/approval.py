@@ -8,7 +8,7 @@ from typing import Any
 
 from taskengine.kernel.approval import is_asking
 from taskengine.kernel.plan import BlockPlan, Plan, StepPlan
-from taskengine.kernel.state import Execution
+from taskengine.kernel.state import UNDO, Execution
 from taskengine.kernel.timing import Clock
 from taskengine.wire.instant import iso_instant
 
@@ -17,7 +17,10 @@ __all__ = ["decision_commands", "form_at", "until_when"]
 
 def form_at(plan: Plan, path: str) -> Mapping[str, Any] | None:
     """The form of the approval at a path of any execution of a plan; nothing where there is none, or no such step."""
-    step = _step_at(plan, path)
+    is_undoing = path.endswith(f"/{UNDO}/")
+    step = _step_at(plan, path.removesuffix(f"{UNDO}/"))
+    if is_undoing and step is not None:
+        step = step.compensation
     return step.step.config.get("form") if step is not None and step.step.type == "approval" else None
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from taskengine.app.find import find_open
-from taskengine.define.declared import Declares, declared_by, must_be_sound
+from taskengine.define.declared import Declares, called_by, declared_by, must_be_sound
 from taskengine.errors import ConflictError, NotFoundError
 from taskengine.model import command as cmd
 from taskengine.model.ids import WORKFLOW
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from taskengine.runtime.resident import Result
 
 __all__ = ["Engine", "Execution", "open_store"]
+_KEPT = 256
 
 
 class Execution:
@@ -185,11 +186,14 @@ class Engine:
         self._performing.registry.register(name, function)
 
     async def deploy(self, workflow: Workflow | Declares, *, source: str = "") -> StoredWorkflow:
-        """Keep a version of a workflow: as data, a builder or what it built, a decorated function.
+        """Keep a version of a workflow, as data, a builder or what it built, a decorated function, and of those that it calls.
 
         ``source``: the directory where functions named by file are looked for.
         Raises ``DefinitionError`` for what cannot run, ``ConflictError("version_exists")`` when the label stands for other content.
         """
+        workflow = workflow if isinstance(workflow, Workflow) else declared_by(workflow)
+        for called in called_by(workflow):
+            await self.deploy(self._declared(called))
         workflow = self._declared(workflow)
         document = msgspec.json.encode(msgspec.structs.replace(workflow, version=""), order="sorted")
         self._started.catalog.must_compile(workflow.name, document)  # else it would be the latest version of its name
@@ -308,7 +312,7 @@ class Engine:
         from taskengine.runtime.operations import Origin
 
         parts = self._started
-        parts.intake.labels_must_fit(by=by, idempotency_key=idempotency_key)
+        parts.intake.labels_must_fit(path=path, by=by, idempotency_key=idempotency_key)
         earlier = await self._store.answer_of(f"start:{idempotency_key}") if idempotency_key else None
         if earlier is not None:
             return Execution(self, earlier.decode())
@@ -411,6 +415,7 @@ class Engine:
         """
         from taskengine.app.approval import form_at
 
+        self._started.intake.labels_must_fit(path=path)
         summary = await self.get_instance(execution_id)
         known = await self._started.catalog.known(summary.workflow_id, summary.workflow_version)
         is_judged = approve or data is not None  # who rejects need not fill in a form
@@ -447,8 +452,7 @@ class Engine:
 
     async def get_instance(self, execution_id: str) -> Summary:
         """The execution's row as committed. ``NotFoundError``: there is none."""
-        # The greatest id up to this one: found by the key, where a part of an id would be looked for in every row.
-        found = await self._store.executions(ExecutionFilter(), limit=1, before=f"{execution_id} ")
+        found = await self._store.executions(ExecutionFilter(), limit=1, before=f"{execution_id} ")  # found by the key
         if not found or found[0].execution_id != execution_id:
             raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
         return found[0]
@@ -483,9 +487,6 @@ class Engine:
         if isinstance(workflow, StoredWorkflow):
             return self._started.catalog.keep(workflow)
         return self._started.catalog.keep(await self.deploy(workflow))
-
-
-_KEPT = 256
 
 
 def open_store(store: str | Path, environment: Environment) -> Store:

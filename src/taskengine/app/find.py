@@ -20,7 +20,10 @@ FAILED: Final = "@failed"
 KEY: Final = "key:"
 _SHORTEST: Final = 4  # characters of an id that may stand for it
 _CANDIDATES: Final = 5
-_WORDS: Final = {LATEST: ExecutionFilter(), FAILED: ExecutionFilter(statuses=(Status.FAILED.value,))}
+_WORDS: Final = {  # what people started: an execution that another one started is part of that
+    LATEST: ExecutionFilter(is_root=True),
+    FAILED: ExecutionFilter(is_root=True, statuses=(Status.FAILED.value,)),
+}
 
 
 async def find_execution(views: Views, word: str) -> Summary:

@@ -79,9 +79,9 @@ def _variables(
         if name not in workflow.variables:
             raise ConflictError("unknown_variable", f'workflow "{workflow.name}" declares no variable "{name}"')
     merged = cast("dict[str, Json]", dict(workflow.variables))
-    for name in merged:
-        if name in taken.variables:
-            merged[name] = decode(taken.variables[name])
+    made = [name for one in known.plan.every_step() if one.step.type == "set" for name in one.step.config]
+    own = dict.fromkeys((*merged, *made))
+    merged.update({name: decode(taken.variables[name]) for name in own if name in taken.variables})
     merged.update({name: value for name, value in (input or {}).items() if name in merged})
     merged.update(given)
     return merged

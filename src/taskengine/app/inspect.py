@@ -102,13 +102,17 @@ class Inspector:
         return _execution(row, known.plan.workflow.name, progress=progress)
 
     async def unfinished(self, workflow: str) -> list[Summary]:
-        """Executions of a workflow (any version; empty: of all) that have not ended and that no living node holds; newest first."""
+        """Executions of a workflow (any version; empty: of all) that have not ended and that no living node holds; newest first.
+
+        Those that others started only when there are none but these: they are gone on with where their parent is.
+        """
         known = await self._store.workflow(workflow, "") if workflow else None
         if workflow and known is None:
             return []
         dead = {"", *await self._store.dead_nodes("")}
-        wanted = ExecutionFilter(workflow_id=known.workflow_id if known else "", is_open=True, owners=tuple(dead))
-        return await self._store.executions(wanted, limit=_PAGE)
+        wanted = ExecutionFilter(workflow_id=known.workflow_id if known else "", is_root=True, is_open=True, owners=tuple(dead))
+        roots = await self._store.executions(wanted, limit=_PAGE)
+        return roots or await self._store.executions(msgspec.structs.replace(wanted, is_root=None), limit=_PAGE)
 
     async def errors(self, execution_ids: list[str]) -> dict[str, TaskError]:
         """What ended each of these executions, where an error did. One read for all of them; their histories are not folded."""
@@ -345,6 +349,7 @@ def _execution(row: Summary, workflow: str, *, progress: Progress) -> WireExecut
         progress=progress,
         priority=row.priority,
         business_key=row.business_key or None,
+        parent_execution_id=row.parent_id or None,
         created_at=iso_instant(row.created_at),
         started_at=started,
         finished_at=finished,
@@ -378,7 +383,7 @@ def _task(state: Execution, number: int, *, past: Past) -> WireTask:
         state=status,
         outcome=outcome,
         attempt=past.attempt,
-        idempotency_key=f"{state.execution_id}{state.path_of(number)}",
+        idempotency_key=state.key_of(number),
         started_at=started,
         finished_at=finished,
         duration=duration,

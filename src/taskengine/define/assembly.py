@@ -6,7 +6,7 @@ A dependency is looked for in its own block; what is read may stand in the block
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +16,7 @@ from taskengine.define.task_builder import BuiltBlock, BuiltTask
 from taskengine.errors import DefinitionError
 from taskengine.model.workflow import CONTROL_STEPS, Block, RetryPolicy, Step, Success
 
-__all__ = ["Defaults", "assembled", "every_task", "ids_of", "named_by_id"]
+__all__ = ["Defaults", "assembled", "bounded", "every_task", "ids_of", "named_by_id"]
 
 _NAMED: Final = re.compile(r"""\bsteps\[\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\]""")
 _EXPRESSIONS: Final = frozenset({"while", "until", "filter"})  # of a config: expressions, not templates
@@ -50,16 +50,22 @@ def _step(task: BuiltTask, ids: Mapping[str, str], *, seen: Mapping[str, str], d
     changes = _by_ids(step, seen)
     changes["depends_on"] = tuple(_resolved(name, ids, known=known, of=task.name) for name in step.depends_on)
     if step.compensate is not None:
-        changes["compensate"] = msgspec.structs.replace(step.compensate, **_by_ids(step.compensate, seen))
+        undo = msgspec.structs.replace(step.compensate, **_by_ids(step.compensate, seen))
+        changes["compensate"] = bounded(undo, defaults, said=task.said_of_undoing)
     if task.blocks:
         changes["blocks"] = tuple(_block(block, seen, defaults=defaults) for block in task.blocks)
     if step.success is not None and step.success.when is not None:
         changes["success"] = Success(when=named_by_id(step.success.when, seen, is_text=True))
-    if step.type not in CONTROL_STEPS:
-        if "timeout_ms" not in task.said and defaults.timeout_ms is not None:
-            changes["timeout_ms"] = defaults.timeout_ms
-        if "retry" not in task.said and defaults.retry is not None:
-            changes["retry"] = defaults.retry
+    return bounded(msgspec.structs.replace(step, **changes), defaults, said=task.said)
+
+
+def bounded(step: Step, defaults: Defaults, *, said: Container[str]) -> Step:
+    """The step with the defaults for what was not said. Control steps make no attempts, so the defaults are not for them."""
+    if step.type in CONTROL_STEPS:
+        return step
+    changes = {
+        name: value for name in ("timeout_ms", "retry") if (value := getattr(defaults, name)) is not None and name not in said
+    }
     return msgspec.structs.replace(step, **changes)
 
 

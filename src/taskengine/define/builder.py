@@ -91,6 +91,11 @@ class WorkflowBuilder(Steps, Drawn):
         self._fields["business_key"] = str(key)
         return self
 
+    def with_is_template(self, is_template: bool = True) -> Self:  # noqa: FBT001, FBT002 -- the word of the language
+        """Be kept to be copied, and not to be started."""
+        self._fields["is_template"] = is_template
+        return self
+
     def with_defaults(self, *, timeout: Duration | None = None, retry: Retry | None = None) -> Self:
         """Bound and retry every task that says nothing else about it."""
         if timeout is not None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from taskengine.define.finding import Finding
     from taskengine.define.functions import Named
 
-__all__ = ["Declared", "Declares", "Drawn", "declared_by", "must_be_sound", "not_yet", "sound"]
+__all__ = ["Declared", "Declares", "Drawn", "called_by", "declared_by", "must_be_sound", "not_yet", "sound"]
 
 _SHOWN: Final = 8
 
@@ -64,11 +64,14 @@ class Drawn(ABC):
 class Declared(Drawn):
     """A workflow that was built and checked. Immutable; equal when the workflows are."""
 
-    __slots__ = ("findings", "functions", "workflow")
+    __slots__ = ("calls", "findings", "functions", "workflow")
 
-    def __init__(self, workflow: Workflow, functions: Named, *, findings: tuple[Finding, ...] = ()) -> None:
+    def __init__(
+        self, workflow: Workflow, functions: Named, *, findings: tuple[Finding, ...] = (), calls: tuple[Declares, ...] = ()
+    ) -> None:
         self.workflow = workflow
         self.functions = functions
+        self.calls = calls  # the workflows that steps start, where they were given themselves and not by name
         self.findings = findings  # warnings: an error is raised
 
     def declared(self) -> Declared:
@@ -120,9 +123,19 @@ def declared_by(thing: object) -> Declared:
     raise DefinitionError("not_a_workflow", f"expected a workflow, found {described(thing)}", hint=hint)
 
 
-def sound(workflow: Workflow, functions: dict[str, Callable[..., Any]]) -> Declared:
-    """The workflow with its functions, if it can run. Raises as ``must_be_sound``."""
-    return Declared(workflow, functions, findings=must_be_sound(workflow))
+def called_by(declared: Declared | Workflow) -> list[Declared]:
+    """The workflows that this one and those start, where they were given themselves and not by name; without itself."""
+    found = [declared] if isinstance(declared, Declared) else []
+    for one in found:  # grows meanwhile
+        for other in (called.declared() for called in one.calls):
+            if not any(other is known for known in found):
+                found.append(other)
+    return found[1:]
+
+
+def sound(workflow: Workflow, functions: dict[str, Callable[..., Any]], *, calls: tuple[Declares, ...] = ()) -> Declared:
+    """The workflow with its functions and what it calls, if it can run. Raises as ``must_be_sound``."""
+    return Declared(workflow, functions, findings=must_be_sound(workflow), calls=calls)
 
 
 def must_be_sound(workflow: Workflow) -> tuple[Finding, ...]:

@@ -17,7 +17,19 @@ from taskengine.define.spans import DurationError, read_duration
 from taskengine.errors import DefinitionError
 from taskengine.model.workflow import Isolation, Join, OnError, RetryPolicy, Success
 
-__all__ = ["Duration", "Retry", "TaskOptions", "errors_of", "fields_of", "milliseconds", "policy_of", "success_of", "word_of"]
+__all__ = [
+    "Duration",
+    "Retry",
+    "StepOptions",
+    "TaskOptions",
+    "UndoableOptions",
+    "errors_of",
+    "fields_of",
+    "milliseconds",
+    "policy_of",
+    "success_of",
+    "word_of",
+]
 
 Duration: TypeAlias = float | str | timedelta
 Retry: TypeAlias = RetryPolicy | int | Mapping[str, Any]
@@ -46,6 +58,18 @@ class TaskOptions(TypedDict, total=False):
     idempotent: bool
     on_error: OnError | str
     tags: Iterable[str]
+
+
+class UndoableOptions(TaskOptions, total=False):
+    """The words of a decorated task. ``compensate``: the task, or the function that calls one, which undoes it."""
+
+    compensate: Callable[..., object]
+
+
+class StepOptions(UndoableOptions, total=False):
+    """The words of a step that a traced function adds. ``after``: results of steps, or their ids, that come before it."""
+
+    after: object
 
 
 def milliseconds(value: object, *, what: str) -> int:
@@ -95,7 +119,10 @@ def success_of(value: object) -> Success:
     from taskengine.define.success import success  # noqa: PLC0415 -- likewise
 
     problems = Problems()
-    found = success(written(value, what="success"), Spot(problems, ("success",)))
+    said: Any = value
+    if isinstance(value, Mapping) and isinstance(said.get("when"), Placeholder):
+        said = {**said, "when": condition_of(said["when"], what="success.when")}
+    found = success(written(said, what="success"), Spot(problems, ("success",)))
     if isinstance(found, Success) and not problems.found:
         return found
     first = findings_of(problems)[0]

@@ -6,6 +6,7 @@ A placeholder is an expression; put into a text or passed on it is written as a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -13,16 +14,19 @@ from taskengine.define.phrase import described
 from taskengine.errors import DefinitionError
 from taskengine.model.value import encode
 
-__all__ = ["Placeholder", "condition_of", "written"]
+__all__ = ["MARKED", "Placeholder", "condition_of", "iterated", "unmarked", "written"]
 
 _WORDS: Final = frozenset({"and", "else", "false", "if", "in", "is", "none", "not", "or", "true"})  # no names after a dot
 _DEEPEST: Final = 64
+# `item` and `index` of one body among several in each other, until it is known how they are read where they stand: `item.__2__`.
+MARKED: Final = re.compile(r"\b(item|index)\.__(\d+)__(?!\w)")
 
 
 class Placeholder:
     """A value of the run, by the expression that reads it.
 
-    ``rows.count``, ``rows["a b"]`` and ``rows[0]`` read parts of it; comparisons and ``& | ~`` make conditions for ``when=``.
+    ``rows.count``, ``rows["a b"]`` and ``rows[0]`` read parts of it; comparisons and ``& | ~`` make conditions for ``when=``,
+    ``+ - * / // %`` further expressions.
     """
 
     __slots__ = ("__expression__", "__is_name__")  # no plain names: those are parts of the value
@@ -72,17 +76,58 @@ class Placeholder:
     def __invert__(self) -> Placeholder:
         return Placeholder(f"not {_operand(self)}", is_name=False)
 
+    def __add__(self, other: object) -> Placeholder:
+        return _joined("+", self, other=other)
+
+    def __radd__(self, other: object) -> Placeholder:
+        return _joined("+", other, other=self)
+
+    def __sub__(self, other: object) -> Placeholder:
+        return _joined("-", self, other=other)
+
+    def __rsub__(self, other: object) -> Placeholder:
+        return _joined("-", other, other=self)
+
+    def __mul__(self, other: object) -> Placeholder:
+        return _joined("*", self, other=other)
+
+    def __rmul__(self, other: object) -> Placeholder:
+        return _joined("*", other, other=self)
+
+    def __truediv__(self, other: object) -> Placeholder:
+        return _joined("/", self, other=other)
+
+    def __rtruediv__(self, other: object) -> Placeholder:
+        return _joined("/", other, other=self)
+
+    def __floordiv__(self, other: object) -> Placeholder:
+        return _joined("//", self, other=other)
+
+    def __rfloordiv__(self, other: object) -> Placeholder:
+        return _joined("//", other, other=self)
+
+    def __mod__(self, other: object) -> Placeholder:
+        return _joined("%", self, other=other)
+
+    def __rmod__(self, other: object) -> Placeholder:
+        return _joined("%", other, other=self)
+
+    def __neg__(self) -> Placeholder:
+        return Placeholder(f"-{_operand(self)}", is_name=False)
+
     __hash__ = None  # type: ignore[assignment]  # equality makes a condition: it can be no key and in no set
 
     def __bool__(self) -> bool:
         raise _no_value(
             self,
             "`if`, `and`, `or` and `not` need to know it",
-            hint="a `condition` of the graph is given to the task: load(rows, when=rows.count > 0); write & | ~ for and, or, not",
+            hint="a `condition` of the graph chooses: condition((rows.count > 0, load), otherwise=complain), both functions; "
+            "for one task: load(rows, when=rows.count > 0); write & | ~ for and, or, not",
         )
 
     def __iter__(self) -> Iterator[Any]:
-        raise _no_value(self, "a loop or unpacking needs its elements", hint="pass it on whole, or read parts: rows.first, rows[0]")
+        hint = "map_over(rows, load) does a task for each; or pass it on whole, or read parts: rows.first, rows[0]"
+        raise _no_value(self, "a loop or unpacking needs its elements", hint=hint)
 
     def __len__(self) -> int:
         raise _no_value(self, "its length is asked for", hint="in a text: {{ name|length }}")
@@ -115,10 +160,20 @@ class Placeholder:
         return []  # nothing completes: whatever is asked for is a part of the value
 
     def __repr__(self) -> str:
-        return f"Placeholder({self.__expression__!r})"
+        return f"Placeholder({unmarked(self.__expression__)!r})"
 
     def __deepcopy__(self, memo: object) -> Placeholder:
         return self
+
+
+def iterated(name: str, body: int) -> Placeholder:
+    """The ``item`` or ``index`` of the body with this number."""
+    return Placeholder(f"{name}.__{body}__")
+
+
+def unmarked(expression: str) -> str:
+    """The expression as it will be read: without the numbers of bodies."""
+    return MARKED.sub(r"\1", expression)
 
 
 def written(value: object, *, what: str, depth: int = 0) -> Any:
@@ -156,7 +211,7 @@ def condition_of(value: object, *, what: str) -> str:
     raise DefinitionError("wrong_type", f"{what}: expected a condition, found {described(value)}", hint=hint)
 
 
-def _joined(operator: str, one: Placeholder, *, other: object) -> Placeholder:
+def _joined(operator: str, one: object, *, other: object) -> Placeholder:
     return Placeholder(f"{_operand(one)} {operator} {_operand(other)}", is_name=False)
 
 
@@ -171,8 +226,8 @@ def _operand(value: object) -> str:
         return encode(value).decode()
     raise DefinitionError(
         "not_json",
-        f"a condition cannot hold {described(value)}",
-        hint="compare with text, numbers, True, False, None or another placeholder",
+        f"an expression cannot hold {described(value)}",
+        hint="compare and compute with text, numbers, True, False, None or another placeholder",
     )
 
 

@@ -45,7 +45,7 @@ MAX_VERSION: Final = 64
 
 MAX_ATTEMPTS: Final = (1, 10_000)
 CONCURRENCY: Final = (1, 100_000)
-ITERATIONS: Final = (1, 1_000_000)  # of a loop
+ITERATIONS: Final = (1, 100_000)  # of a loop
 BATCH: Final = (1, 100_000)  # items of a map that one scope takes
 CHILDREN: Final = (0, 1_000_000)  # that must complete
 PERCENT: Final = (0.0, 100.0)  # of children that must complete

@@ -39,6 +39,7 @@ class BuiltTask(msgspec.Struct, frozen=True, kw_only=True):
     functions: Named
     blocks: tuple[BuiltBlock, ...] = ()
     said: frozenset[str]  # attributes that were said, and so have no default
+    said_of_undoing: frozenset[str] = frozenset()  # likewise of its compensation
 
 
 def step_id_of(name: str) -> str:
@@ -216,8 +217,9 @@ class TaskBuilder:
         with such a task compensates when it fails, unless ``with_on_failure`` says otherwise.
         """
         undo = TaskBuilder(self._name, id="undo").with_job_function(function, params).build()
-        step = msgspec.structs.replace(undo.step, id="", name="", **fields_of(options))
-        self._compensation = msgspec.structs.replace(undo, step=step)
+        fields = fields_of(options)
+        step = msgspec.structs.replace(undo.step, id="", name="", **fields)
+        self._compensation = msgspec.structs.replace(undo, step=step, said=frozenset(fields))
         return self
 
     def build(self) -> BuiltTask:
@@ -227,10 +229,12 @@ class TaskBuilder:
         shown = "" if step_id == self._name else self._name
         functions = dict(self._functions)
         step = Step(id=step_id, type=self._type, name=shown, depends_on=tuple(self._depends_on), **fields)
+        said_of_undoing: frozenset[str] = frozenset()
         if self._compensation is not None:
             together(functions, self._compensation.functions)
             step = msgspec.structs.replace(step, compensate=self._compensation.step)
-        return BuiltTask(name=self._name, step=step, functions=functions, said=frozenset(fields))
+            said_of_undoing = self._compensation.said
+        return BuiltTask(name=self._name, step=step, functions=functions, said=frozenset(fields), said_of_undoing=said_of_undoing)
 
 
 def built_from(task: object) -> BuiltTask:
@@ -242,7 +246,7 @@ def built_from(task: object) -> BuiltTask:
     hint = 'with_task(TaskBuilder("load").with_job_function(load))'
     if isinstance(task, Step):
         every = frozenset(field.name for field in msgspec.structs.fields(Step))
-        return BuiltTask(name=task.name or task.id, step=task, functions={}, said=every)
+        return BuiltTask(name=task.name or task.id, step=task, functions={}, said=every, said_of_undoing=every)
     raise DefinitionError("wrong_type", f"expected a task, found {described(task)}", hint=hint)
 
 

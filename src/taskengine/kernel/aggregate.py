@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from taskengine.model.value import encode
 
 __all__ = ["OPERATIONS", "aggregated"]
+
+_LARGEST: Final = sys.float_info.max
 
 
 def aggregated(config: Mapping[str, Any]) -> Any:
@@ -20,9 +23,9 @@ def aggregated(config: Mapping[str, Any]) -> Any:
         raise ValueError("items is a list")
     items = cast("list[Any]", given)
     name = config.get("operation") or "collect"
-    if name not in OPERATIONS:
+    if not isinstance(name, str) or name not in OPERATIONS:
         raise ValueError(f"operation is one of {', '.join(OPERATIONS)}, not {name!r}")
-    field, key = config.get("field"), config.get("group_by")
+    field, key = _name(config, "field"), _name(config, "group_by")
     if key is None:
         return OPERATIONS[name](_values(items, field))
     grouped: dict[str, list[Any]] = {}
@@ -30,6 +33,13 @@ def aggregated(config: Mapping[str, Any]) -> Any:
         held = _at(item, key)
         grouped.setdefault(held if isinstance(held, str) else encode(held).decode(), []).append(item)
     return {held: OPERATIONS[name](_values(members, field)) for held, members in grouped.items()}
+
+
+def _name(config: Mapping[str, Any], key: str) -> str | None:
+    name = config.get(key)
+    if name is not None and not isinstance(name, str):
+        raise ValueError(f"{key} is a text, not {name!r}"[:200])
+    return name
 
 
 def _values(items: list[Any], field: str | None) -> list[Any]:
@@ -54,7 +64,13 @@ def _numbers(values: list[Any]) -> list[Any]:
 
 
 def _average(values: list[Any]) -> float | None:
-    return sum(_numbers(values)) / len(values) if values else None
+    return _finite(sum(_numbers(values)) / len(values)) if values else None
+
+
+def _finite(number: float) -> float:
+    if not -_LARGEST <= number <= _LARGEST:
+        raise ValueError("the sum is too large for a number")
+    return number
 
 
 def _concat(values: list[Any]) -> list[Any]:
@@ -78,7 +94,7 @@ def _merge(values: list[Any]) -> dict[str, Any]:
 OPERATIONS: Final[Mapping[str, Callable[[list[Any]], Any]]] = {
     "collect": lambda values: values,
     "count": len,
-    "sum": lambda values: sum(_numbers(values)),
+    "sum": lambda values: _finite(sum(_numbers(values))),
     "min": lambda values: min(_numbers(values), default=None),
     "max": lambda values: max(_numbers(values), default=None),
     "average": _average,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.expr import truth
@@ -20,7 +20,7 @@ from taskengine.model.value import Instant, TaskError, raw
 __all__ = ["begin"]
 
 _WAITS_FOR: Final = ("duration", "until", "signal")
-_MOST_ITERATIONS: Final = 1_000_000
+_MOST_ITERATIONS: Final = 100_000  # and items that a container goes through
 _DEEPEST: Final = 32  # workflows that start each other
 
 
@@ -100,8 +100,12 @@ def _workflow(state: Execution, number: int, attempt: int, at: Instant, config: 
         raise ValueError(f"workflow is a name, not {config.get('workflow')!r}")
     if state.parent is not None and state.parent.depth >= _DEEPEST:
         raise ValueError(f"workflows call each other {_DEEPEST} deep")
+    for key, kind in (("version", str), ("detach", bool)):
+        if not isinstance(config.get(key), kind | None):
+            raise ValueError(f"{key} is {'a text' if kind is str else 'true or false'}, not {config[key]!r}"[:200])
     child = child_id(state, number, attempt, at)
-    started = ev.TaskStarted(at=at, task=number, attempt=attempt, input=raw(dict(config)), child=child)
+    said = {key: value for key, value in config.items() if value is not None or key == "input"}
+    started = ev.TaskStarted(at=at, task=number, attempt=attempt, input=raw(said), child=child)
     if config.get("detach"):
         return (started, *completion(state, number, attempt, at, output=raw({"execution_id": child})))
     return (started,)
@@ -125,6 +129,9 @@ def _group(_: Execution, number: int, attempt: int, at: Instant, config: Mapping
         items = config["items"]
         if not isinstance(items, list):
             raise ValueError(f"items is a list, not {_kind(items)}")
+        count = len(cast("list[Any]", items))
+        if count > _MOST_ITERATIONS:
+            raise ValueError(f"{count:,} items, {_MOST_ITERATIONS:,} are allowed: go through lists of lists")
     for key in ("max_concurrency", "batch_size", "max_iterations"):
         count = config.get(key)
         if count is not None and not (type(count) is int and 1 <= count <= _MOST_ITERATIONS):

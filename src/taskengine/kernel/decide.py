@@ -13,15 +13,15 @@ import msgspec
 
 from taskengine.errors import CommandRefusedError, ExpressionError, LimitError
 from taskengine.kernel.approval import decided, stopped_clocks
-from taskengine.kernel.attempt import after_failure, attempt_timed_out, completion, lost, scheduled
+from taskengine.kernel.attempt import scheduled
 from taskengine.kernel.groups import ends_of_steps, holds
+from taskengine.kernel.reports import child_ended, given_up, progressed, reported, silent
 from taskengine.kernel.rounds import must_not_be_cancelling, refuse_cancelling, retried, skipped
-from taskengine.kernel.state import Execution
-from taskengine.kernel.task import Task
+from taskengine.kernel.state import BY_PERSON, INHERITED, Execution
 from taskengine.model import command as cmd
 from taskengine.model import event as ev
-from taskengine.model.status import Outcome, Phase, Status
-from taskengine.model.value import ABSENT, NONE, Instant, TaskError, encode
+from taskengine.model.status import Outcome, Phase
+from taskengine.model.value import NONE, Instant, encode
 
 __all__ = ["DECIDE", "SIGNAL_LIMIT", "admitted", "decide"]
 
@@ -99,18 +99,29 @@ def _pause(state: Execution, command: cmd.Pause, at: Instant) -> Sequence[ev.Eve
     must_not_be_cancelling(state, number)
     if number:
         _must_be_open_task(state, number, "pause")
-    if number in state.paused if number else state.is_paused:
+    if number in state.paused if number else state.pauses & _holder(command):
         raise CommandRefusedError("already_paused", f"{command.path} is paused already")
-    return (ev.SubtreePaused(at=at, path=command.path, by=command.by, reason=command.reason),)
+    return (ev.SubtreePaused(at=at, path=command.path, by=command.by, reason=command.reason, is_inherited=command.is_inherited),)
 
 
 def _resume(state: Execution, command: cmd.Resume, at: Instant) -> Sequence[ev.Event]:
     _must_be_open(state, "resume")
     number = state.number_of(command.path)
-    if number not in state.paused if number else not state.is_paused:
-        hint = "the whole execution is paused: resume /" if state.is_paused else ""
-        raise CommandRefusedError("not_paused", f"{command.path} is not paused", hint=hint)
-    return (ev.SubtreeResumed(at=at, path=command.path, by=command.by, reason=command.reason),)
+    if number not in state.paused if number else not state.pauses & _holder(command):
+        raise CommandRefusedError("not_paused", f"{command.path} is not paused", hint=_who_pauses(state, number))
+    return (ev.SubtreeResumed(at=at, path=command.path, by=command.by, reason=command.reason, is_inherited=command.is_inherited),)
+
+
+def _holder(command: cmd.Pause | cmd.Resume) -> int:
+    return INHERITED if command.is_inherited else BY_PERSON
+
+
+def _who_pauses(state: Execution, number: int) -> str:
+    if state.pauses & BY_PERSON and number:
+        return "the whole execution is paused: resume /"
+    if state.pauses & INHERITED and state.parent is not None:
+        return f"it is held with {state.parent.execution_id}, which started it: resume that"
+    return ""
 
 
 def _cancel(state: Execution, command: cmd.Cancel, at: Instant) -> Sequence[ev.Event]:
@@ -121,7 +132,8 @@ def _cancel(state: Execution, command: cmd.Cancel, at: Instant) -> Sequence[ev.E
         raise CommandRefusedError("compensating", "what was done is being undone", hint="terminate it to stop that")
     event = ev.SubtreeCancelled(at=at, path=command.path, by=command.by, reason=command.reason)
     if number == 0:
-        return (msgspec.structs.replace(event, is_met=_is_met(state), compensates=command.compensates),)
+        is_met = not command.compensates and _is_met(state)  # whoever wants it undone does not want what there is
+        return (msgspec.structs.replace(event, is_met=is_met, compensates=command.compensates),)
     if command.compensates:
         raise CommandRefusedError("compensates_all", "only a whole execution is cancelled with compensation", hint="cancel /")
     _must_be_open_task(state, number, "cancel")
@@ -191,62 +203,6 @@ def _refuse_ended_task(state: Execution, number: int, what: str) -> None:
 # ── from the shell ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _report(state: Execution, command: cmd.Report, at: Instant) -> Sequence[ev.Event]:
-    number, attempt = command.task, command.attempt
-    task = _running(state, number, attempt)
-    match command.end:
-        case cmd.Succeeded(output=output):
-            return completion(state, number, attempt, at, output=output)
-        case cmd.Failed(error=error):
-            if task.is_cancelling:
-                return (ev.TaskCancelled(at=at, task=number, attempt=attempt),)
-            return after_failure(state, number, error, at)
-        case cmd.Abandoned():
-            return lost(state, number, at, is_counted=False)
-
-
-def _child_ended(state: Execution, command: cmd.ChildEnded, at: Instant) -> Sequence[ev.Event]:
-    number, attempt = command.task, command.attempt
-    task = state.live.get(number)
-    if task is None or task.child != command.child or task.attempt != attempt:
-        raise CommandRefusedError("stale_attempt", f"task {number} does not wait for {command.child} any more")
-    if command.status is Status.COMPLETED:
-        return completion(state, number, attempt, at, output=command.output or NONE)
-    if task.is_cancelling:
-        return (ev.TaskCancelled(at=at, task=number, attempt=attempt),)
-    error = command.error or TaskError(type="Cancelled", message="it was cancelled")
-    return after_failure(state, number, msgspec.structs.replace(error, message=f"{command.child}: {error.message}"), at)
-
-
-def _progress(state: Execution, command: cmd.Progress, at: Instant) -> Sequence[ev.Event]:
-    number, attempt = command.task, command.attempt
-    task = _running(state, number, attempt)
-    if not command.progress and not task.losses:
-        return ()  # a sign of life that changes nothing
-    return (ev.TaskProgressReported(at=at, task=number, attempt=attempt, progress=command.progress or ABSENT),)
-
-
-def _silent(state: Execution, command: cmd.Silent, at: Instant) -> Sequence[ev.Event]:
-    _running(state, command.task, command.attempt)
-    return attempt_timed_out(state, command.task, at, ev.TimeoutKind.HEARTBEAT)
-
-
-def _running(state: Execution, number: int, attempt: int) -> Task:
-    task = state.live.get(number)
-    if task is None or not task.is_launched or task.attempt != attempt:
-        raise CommandRefusedError("stale_attempt", f"attempt {attempt} of task {number} is not running any more")
-    return task
-
-
-def _lost(state: Execution, command: cmd.Lost, at: Instant) -> Sequence[ev.Event]:
-    events: list[ev.Event] = []
-    for number, attempt in dict.fromkeys(command.attempts):
-        task = state.live.get(number)
-        if task is not None and task.is_launched and task.attempt == attempt:  # else it has ended in the meantime
-            events.extend(lost(state, number, at, is_counted=command.is_counted))
-    return events
-
-
 def _tick(_state: Execution, _command: cmd.Tick, _at: Instant) -> Sequence[ev.Event]:
     return ()  # what is due is found when the state settles
 
@@ -285,11 +241,11 @@ DECIDE: Final[dict[type, Callable[[Execution, Any, Instant], Sequence[ev.Event]]
     cmd.Skip: skipped,
     cmd.Decide: decided,
     cmd.SetVariables: _set_variables,
-    cmd.Report: _report,
-    cmd.ChildEnded: _child_ended,
-    cmd.Progress: _progress,
-    cmd.Silent: _silent,
-    cmd.Lost: _lost,
+    cmd.Report: reported,
+    cmd.ChildEnded: child_ended,
+    cmd.Progress: progressed,
+    cmd.Silent: silent,
+    cmd.Lost: given_up,
     cmd.Tick: _tick,
     cmd.Admit: _admit,
 }

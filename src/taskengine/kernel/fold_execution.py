@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from taskengine.kernel import graph, listening, post, subtree
 from taskengine.kernel.rebuild import rebuild
 from taskengine.kernel.reopen import reopen, reopen_finished
-from taskengine.kernel.state import Execution
+from taskengine.kernel.state import BY_PERSON, INHERITED, Execution
 from taskengine.kernel.task import Task
 from taskengine.model import event as ev
 from taskengine.model.effect import Effect, Halt
@@ -124,6 +124,7 @@ def retried(state: Execution, event: ev.ExecutionRetried, _: list[Effect]) -> No
         return
     reopen_finished(state, event.tasks, opens_rest=event.path == "/")
     state.status_at_end = state.outcome = state.error = state.finished_at = state.pause_started_at = None
+    state.pauses = 0
     state.is_swept = state.is_cancelling = state.is_met = False
     state.cancel_reason = ""
     state.output = ABSENT
@@ -142,6 +143,7 @@ def _undo_again(state: Execution, tasks: Iterable[int]) -> None:
         if number in state.live:
             state.live[number].begin_round()
     state.status_at_end = state.outcome = state.error = state.finished_at = state.pause_started_at = None
+    state.pauses = 0
     state.is_swept = False
     state.paused.clear()
     rebuild(state)
@@ -153,6 +155,10 @@ def _undo_again(state: Execution, tasks: Iterable[int]) -> None:
 def paused(state: Execution, event: ev.SubtreePaused, effects: list[Effect]) -> None:
     """The whole execution's own time stands still, or one task is held: out of the queues, its clocks frozen."""
     if event.path == "/":
+        was_paused = state.is_paused
+        state.pauses |= INHERITED if event.is_inherited else BY_PERSON
+        if was_paused:
+            return
         state.pause_started_at = event.at
         for number in state.children:
             if not state.is_held(number):
@@ -164,6 +170,9 @@ def paused(state: Execution, event: ev.SubtreePaused, effects: list[Effect]) -> 
 def resumed(state: Execution, event: ev.SubtreeResumed, effects: list[Effect]) -> None:
     """Time goes on, or the task is looked at again."""
     if event.path == "/":
+        state.pauses &= ~(INHERITED if event.is_inherited else BY_PERSON)
+        if state.pauses:
+            return
         _end_pause(state, event.at)
         for number in state.children:
             if not state.is_held(number):
@@ -173,6 +182,7 @@ def resumed(state: Execution, event: ev.SubtreeResumed, effects: list[Effect]) -
 
 
 def _end_pause(state: Execution, at: Instant) -> None:
+    state.pauses = 0
     if state.pause_started_at is not None:
         state.paused_ms += at - state.pause_started_at
         state.pause_started_at = None

@@ -15,7 +15,7 @@ from taskengine.kernel.plan import SuccessPlan
 from taskengine.kernel.scope import Group, Scope
 from taskengine.kernel.state import Execution
 from taskengine.model import event as ev
-from taskengine.model.status import STATUS_OF, Outcome, Phase, Status
+from taskengine.model.status import STATUS_OF, TERMINAL, Outcome, Phase, Status
 from taskengine.model.value import NONE, Instant, Raw, TaskError, encode, raw
 
 __all__ = ["blame", "closed_scope", "ends_of_steps", "holds", "spread"]
@@ -184,7 +184,7 @@ def holds(state: Execution, rule: SuccessPlan, ends: Iterable[_End], scope: Scop
     """Whether a rule holds over the children. Raises ``ExpressionError`` and ``LimitError``."""
     found = list(ends)
     counts = {status: sum(1 for end in found if end.status is status) for status in _COUNTED}
-    completed = counts[Status.COMPLETED] + counts[Status.SKIPPED]
+    completed = counts[Status.COMPLETED]
     if rule.at_least is not None:
         return completed >= rule.at_least
     if rule.percent is not None:
@@ -205,8 +205,10 @@ def _ends_of_scopes(state: Execution, group: Group) -> Iterator[_End]:
 
 
 def ends_of_steps(state: Execution) -> Iterator[_End]:
-    """How the workflow's own steps have ended, or stand."""
+    """How the workflow's own steps have ended; what has not is cut off, and counts as cancelled."""
     for number in range(1, state.plan.size + 1):
         task = state.live.get(number)
-        status = Status.COMPLETED if task is not None and task.is_handled else STATUS_OF[state.phase[number]]
-        yield _End(status, state.outputs.get(number, NONE))
+        status = STATUS_OF[state.phase[number]]
+        if (task is not None and task.is_handled) or number in state.skipped_by_person:
+            status = Status.COMPLETED
+        yield _End(status if status in TERMINAL else Status.CANCELLED, state.outputs.get(number, NONE))

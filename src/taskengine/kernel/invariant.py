@@ -228,6 +228,8 @@ def _ends(state: Execution) -> Iterator[str]:
             yield "a clock runs at the end"
     elif state.is_swept or state.finished_at is not None or state.outcome is not None:
         yield "it has the marks of an end and goes on"
+    if bool(state.pauses) != state.is_paused and not state.is_finished:
+        yield f"it is paused: {state.is_paused}, by {state.pauses}"
     if state.is_cancelling and (state.is_paused or state.paused) and not state.is_finished:
         yield "it is being cancelled and paused"
     bound = state.plan.workflow.limits.max_concurrency

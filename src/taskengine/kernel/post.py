@@ -44,7 +44,13 @@ def parent_of(state: Execution, number: int, attempt: int, *, is_detached: bool)
     above = state.parent
     root_id, depth = (state.execution_id, 0) if above is None else (above.root_id, above.depth)
     return Parent(
-        execution_id=state.execution_id, task=number, attempt=attempt, root_id=root_id, depth=depth + 1, is_detached=is_detached
+        execution_id=state.execution_id,
+        task=number,
+        attempt=attempt,
+        root_id=root_id,
+        depth=depth + 1,
+        is_detached=is_detached,
+        key=state.key_of(number),
     )
 
 
@@ -66,19 +72,21 @@ def start(state: Execution, event: ev.TaskStarted, effects: list[Effect]) -> Non
 
 def pause(state: Execution, number: int, effects: list[Effect]) -> None:
     """The child of a task shall pause."""
-    _post(state, state.children[number], cmd.Pause(at=state.at, by=state.execution_id), effects)
+    _post(state, state.children[number], cmd.Pause(at=state.at, by=state.execution_id, is_inherited=True), effects)
 
 
 def resume(state: Execution, number: int, effects: list[Effect]) -> None:
     """The child of a task shall go on."""
-    _post(state, state.children[number], cmd.Resume(at=state.at, by=state.execution_id), effects)
+    _post(state, state.children[number], cmd.Resume(at=state.at, by=state.execution_id, is_inherited=True), effects)
 
 
 def stop(state: Execution, number: int, task: Task, effects: list[Effect]) -> None:
     """The child of a task is cancelled; the task ends when the child has."""
     if not task.is_cancelling:
         task.is_cancelling = True
-        _post(state, task.child, cmd.Cancel(at=state.at, by=state.execution_id, reason=f"task {number} was cancelled"), effects)
+        reason = f"task {number} was cancelled"
+        cancel = cmd.Cancel(at=state.at, by=state.execution_id, reason=reason, compensates=state.undoes)
+        _post(state, task.child, cancel, effects)
 
 
 def terminate(state: Execution, task: Task, effects: list[Effect]) -> None:

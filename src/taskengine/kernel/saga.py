@@ -16,24 +16,28 @@ from taskengine.model import event as ev
 from taskengine.model.effect import Effect
 from taskengine.model.status import Phase
 
-__all__ = ["UNDONE", "begun", "ended", "enrol", "failed", "walk"]
+__all__ = ["NOT_UNDONE", "UNDONE", "begun", "ended", "enrol", "failed", "stuck", "walk"]
 
+NOT_UNDONE: Final = "CompensationFailed"  # the type of an error
 UNDONE: Final = frozenset({Phase.COMPLETED, Phase.SKIPPED})  # skipped: a person has undone it, or does without
 
 
 def begun(state: Execution, event: ev.CompensationStarted, effects: list[Effect]) -> None:
     """Whatever is still open is over; each completed task that can be undone gets a task that undoes it."""
+    paused = set(state.paused)
+    state.undoes = True  # also in the executions that it has started
     subtree.sweep(state, 0, effects)
     root = state.root
     root.is_swept, root.failures, root.flaws = True, None, 0
     for number in range(1, 1 + root.block.size):
         state.tally.pop(number, None)
     state.is_cancelling = False
-    state.paused.clear()  # of what has ended: it holds nothing back that undoes it
     state.expires_at = None
     state.closing.clear()
     state.saga = Saga(len(state.phase), event.tasks, event.error, event.outcome)
     enrol(state, state.saga)
+    held = {number for original in event.tasks for number in state.at_or_above(original)}
+    state.paused = paused & held  # what was paused stays so, also for what undoes it
     state.phase.extend(bytes(len(event.tasks)))
     state.counts[Phase.PENDING] += len(event.tasks)
     walk(state)
@@ -138,3 +142,9 @@ def _left_scope(state: Execution, saga: Saga, scope: Scope) -> list[int]:
             break
         last = _last(state.scopes[group.bases[left - 1]])
     return last
+
+
+def stuck(state: Execution) -> list[int]:
+    """The steps whose own execution was to undo what it had done, and could not."""
+    failed = [number for number, task in state.live.items() if task.error is not None and task.error.type == NOT_UNDONE]
+    return [number for number in failed if state.steps[number].step.type == "workflow" and state.phase[number] == Phase.FAILED]

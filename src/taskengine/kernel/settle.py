@@ -14,13 +14,11 @@ import msgspec
 
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.expr import truth
-from taskengine.kernel import graph, groups
+from taskengine.kernel import graph, groups, saga
 from taskengine.kernel.approval import escalated
 from taskengine.kernel.attempt import attempt_timed_out, completion, expression_failure
 from taskengine.kernel.begin import begin
 from taskengine.kernel.context import context
-from taskengine.kernel.saga import UNDONE
-from taskengine.kernel.scope import Saga
 from taskengine.kernel.sieve import Effort
 from taskengine.kernel.state import Execution
 from taskengine.kernel.taking import take_signal
@@ -77,6 +75,10 @@ def _cancelled(state: Execution, at: Instant) -> ev.Event:
         return _completed(state, at, Outcome.PARTIAL)
     if state.undoes and state.undoable:
         return ev.CompensationStarted(at=at, tasks=tuple(reversed(state.undoable)))
+    stuck = saga.stuck(state) if state.undoes else []
+    if stuck:
+        error = TaskError(type=saga.NOT_UNDONE, message=f"not undone: {groups.blame(state, stuck[0]).message}")
+        return ev.ExecutionFailed(at=at, error=error)
     return ev.ExecutionCancelled(at=at, reason=state.cancel_reason)
 
 
@@ -90,7 +92,7 @@ def _go_on(state: Execution, at: Instant, effort: Effort) -> Sequence[ev.Event]:
         task = state.live.get(swept)
         return (ev.TaskCancelled(at=at, task=swept, attempt=task.attempt if task is not None else 0),)
     if state.saga is not None and not state.saga.open:
-        return _undone(state, state.saga, at)
+        return _undone(state, at)
     return () if state.pause_started_at is not None else _begin(state, at, effort)
 
 
@@ -209,18 +211,21 @@ def _undone_first(state: Execution, end: ev.Event) -> ev.Event:
     return ev.CompensationStarted(at=end.at, tasks=tuple(reversed(state.undoable)), error=error, outcome=outcome)
 
 
-def _undone(state: Execution, saga: Saga, at: Instant) -> Sequence[ev.Event]:
+def _undone(state: Execution, at: Instant) -> Sequence[ev.Event]:
     """No compensation is at work any more: everything was undone, or some of it cannot be."""
-    left = tuple(number for number in saga.undoes.values() if state.phase[number] not in UNDONE)
-    if not left:
+    assert state.saga is not None
+    why = state.saga.error
+    left = tuple(number for number in state.saga.undoes.values() if state.phase[number] not in saga.UNDONE)
+    stuck = saga.stuck(state)
+    if not (left or stuck):
         end: ev.Event = ev.ExecutionCancelled(at=at, reason=state.cancel_reason, outcome=Outcome.COMPENSATED)
-        if saga.error is not None:
-            end = ev.ExecutionFailed(at=at, error=saga.error, outcome=Outcome.COMPENSATED)
+        if why is not None:
+            end = ev.ExecutionFailed(at=at, error=why, outcome=Outcome.COMPENSATED)
         return (ev.CompensationCompleted(at=at), end)
-    what = f"not undone: {_not_undone(state, left)}"
-    error = saga.error if saga.error is not None else TaskError(type="CompensationFailed")
+    what = f"not undone: {_not_undone(state, (*left, *stuck))}"
+    error = why if why is not None else TaskError(type=saga.NOT_UNDONE)
     told = msgspec.structs.replace(error, message=f"{error.message}; {what}" if error.message else what)
-    return (ev.CompensationFailed(at=at, tasks=left), ev.ExecutionFailed(at=at, error=told, outcome=saga.outcome))
+    return (ev.CompensationFailed(at=at, tasks=left), ev.ExecutionFailed(at=at, error=told, outcome=state.saga.outcome))
 
 
 def _not_undone(state: Execution, left: Sequence[int]) -> str:

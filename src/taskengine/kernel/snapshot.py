@@ -14,7 +14,7 @@ from taskengine.kernel.plan import Plan
 from taskengine.kernel.rebuild import Order, rebuild
 from taskengine.kernel.saga import enrol
 from taskengine.kernel.scope import Group, Saga, Scope, begun_group
-from taskengine.kernel.state import Execution
+from taskengine.kernel.state import BY_PERSON, Execution
 from taskengine.kernel.task import Task
 from taskengine.kernel.timing import Clock
 from taskengine.model.status import Outcome, Phase, Status
@@ -90,6 +90,7 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     forked_at: str = ""
     input: Raw = ABSENT
     output: Raw = ABSENT
+    pauses: int = 0
 
 
 _decoder: Final = msgspec.json.Decoder(_Snapshot)
@@ -133,6 +134,7 @@ def dump(state: Execution) -> bytes:
             forked_at=state.forked_at,
             saga=None if state.saga is None else _Saga(state.saga.originals, state.saga.error, state.saga.outcome),
             pause_started_at=state.pause_started_at,
+            pauses=state.pauses,
             paused_ms=state.paused_ms,
             due=[(task, clock, due) for (task, clock), due in state.timers.due.items()],
             frozen=[(task, clock, left) for (task, clock), left in state.timers.frozen.items()],
@@ -184,6 +186,7 @@ def _fill(state: Execution, kept: _Snapshot) -> None:
     state.skipped_by_person = dict(kept.skipped_by_person)
     state.paused = set(kept.paused)
     state.pause_started_at, state.paused_ms = kept.pause_started_at, kept.paused_ms
+    state.pauses = kept.pauses or (BY_PERSON if state.is_paused else 0)
     for number, clock, due in kept.due:
         state.timers.set(number, Clock(clock), due)
     for number, clock, left in kept.frozen:

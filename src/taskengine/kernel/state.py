@@ -9,7 +9,7 @@ looked at in vain leaves ``spreading`` and ``matchable``.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from taskengine.kernel.plan import Plan, StepPlan, unknown_path
@@ -21,8 +21,10 @@ from taskengine.kernel.timing import Timers
 from taskengine.model.status import STATUS_OF, Outcome, Phase, Status
 from taskengine.model.value import ABSENT, Instant, Parent, Raw, TaskError
 
-__all__ = ["LOSSES_BEFORE_SUSPECT", "NEVER", "SUSPECT_LOSSES", "Execution"]
+__all__ = ["BY_PERSON", "INHERITED", "LOSSES_BEFORE_SUSPECT", "NEVER", "SUSPECT_LOSSES", "Execution"]
 
+BY_PERSON: Final = 1  # who holds the whole execution: people,
+INHERITED: Final = 2  # and what started it
 LOSSES_BEFORE_SUSPECT: Final = 2
 NEVER: Final = 1 << 62  # no task has that number
 SUSPECT_LOSSES: Final = 5
@@ -60,6 +62,7 @@ class Execution:
         "pause_started_at",
         "paused",
         "paused_ms",
+        "pauses",
         "phase",
         "plan",
         "priority",
@@ -120,6 +123,7 @@ class Execution:
         self.live: dict[int, Task] = {}
         self.outputs: dict[int, Raw] = {}
         self.paused: set[int] = set()  # tasks at which a pause was asked for; 0 is told by pause_started_at
+        self.pauses = 0  # of the whole: BY_PERSON, INHERITED or both
         self.pause_started_at: Instant | None = None
         self.paused_ms = 0
         self.timers = Timers()
@@ -140,10 +144,9 @@ class Execution:
         self.skipped_by_person: dict[int, tuple[str, str]] = {}  # who and why; joins see these tasks as done
 
     def _make_indexes(self) -> None:
-        plan = self.plan
-        self.is_related = plan.posts  # whether it may tell other executions something
+        self.is_related = self.plan.posts  # whether it may tell other executions something
         self.tally: dict[int, list[int]] = {}  # of steps with several dependencies, from the first end on
-        self.counts: list[int] = [plan.size] + [0] * (len(Phase) - 1)  # of tasks in each phase
+        self.counts: list[int] = [self.plan.size] + [0] * (len(Phase) - 1)  # of tasks in each phase
         self.unread: dict[int, int] = {}
         self.ready = ReadyQueue()
         self.suspects = NOBODY
@@ -191,13 +194,15 @@ class Execution:
     @property
     def is_idle(self) -> bool:
         """Whether nothing can happen before a timer, a signal or a command: it may be parked."""
-        if self.is_finished:
-            return True
-        if self.counts[Phase.RUNNING] or self.closing:
-            return False
-        if self.matchable and not self.is_cancelling and not self.is_paused:
-            return False
-        return self.is_paused or not (self.ready or self.suspects or self.unjudged or self.spreading)
+        if self.is_finished or self.counts[Phase.RUNNING] or self.closing:
+            return self.is_finished
+        return self.is_paused or not (self.ready or self.suspects or self.is_moving)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether settling would find something to say: a turn was cut, or nobody has looked since it was read."""
+        is_undone = self.saga is not None and not self.saga.open
+        return bool(self.unjudged or self.spreading or self.skips or self.matchable or self.closing or is_undone)
 
     @property
     def open_count(self) -> int:
@@ -224,10 +229,22 @@ class Execution:
 
     def held_by(self, number: int) -> int:
         """The task that is paused, of this one and the groups around it; 0 when none is."""
-        while number > 0 and number not in self.paused:
+        return next((one for one in self.at_or_above(number) if one in self.paused), 0)
+
+    def at_or_above(self, number: int) -> Iterator[int]:
+        """The task and the groups around it, from the inside; what undoes a task stands below that."""
+        if number >= self.undo_from and self.saga is not None:
+            yield number
+            number = self.saga.originals[number - self.undo_from]
+        while number > 0:
+            yield number
             scope = self.scopes[number]
             number = scope.base if number != scope.base else scope.container
-        return max(0, number)
+
+    def key_of(self, number: int) -> str:
+        """The idempotency key of a task: the same for every attempt of it, and of the step whose execution this is."""
+        parent = self.parent
+        return (self.execution_id if parent is None or not parent.key else parent.key.rstrip("/")) + self.path_of(number)
 
     def path_of(self, number: int) -> str:
         """Where a task stands in the tree."""

@@ -5,6 +5,8 @@ Each is one event for the whole subtree; its fold costs O(what is open there). W
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from taskengine.kernel import graph, listening, post
 from taskengine.kernel.fold_group import look_at
 from taskengine.kernel.state import Execution
@@ -68,7 +70,7 @@ def let_go(state: Execution, number: int, effects: list[Effect]) -> None:
     if number not in state.paused:
         return
     state.paused.discard(number)
-    for one in open_below(state, number):
+    for one in (*open_below(state, number), *_undoing_below(state, number)):
         if state.is_held(one):
             continue
         state.timers.thaw(one, state.own_time(state.at))
@@ -82,6 +84,14 @@ def let_go(state: Execution, number: int, effects: list[Effect]) -> None:
         if one in state.children and not state.is_paused:
             post.resume(state, one, effects)
     listening.pauses_changed(state)
+
+
+def _undoing_below(state: Execution, number: int) -> Iterator[int]:
+    """What undoes a task at or below one, and has been made ready."""
+    if state.saga is not None and number < state.undo_from:
+        for one in state.saga.undoes.values():
+            if Phase.PENDING < state.phase[one] < Phase.COMPLETED and number in state.at_or_above(one):
+                yield one
 
 
 def ask_to_stop(state: Execution, number: int, effects: list[Effect]) -> None:
@@ -112,6 +122,8 @@ def sweep(state: Execution, number: int, effects: list[Effect]) -> None:
         task = state.live.get(one)
         if task is not None and task.is_launched:
             effects.append(Halt(one, task.attempt, is_final=True))
+        elif task is not None and task.child and number == 0 and state.undoes and not task.is_cancelling:
+            post.stop(state, one, task, effects)
         elif task is not None and task.child:
             post.terminate(state, task, effects)
         _end(state, one)

@@ -95,19 +95,24 @@ class Signal(_Command, frozen=True, kw_only=True):
 
 
 class Pause(_Command, frozen=True, kw_only=True):
-    """Start nothing new at or below ``path`` (``/`` is the execution, ``/step/`` one task)."""
+    """Start nothing new at or below ``path`` (``/`` is the execution, ``/step/`` one task).
+
+    ``is_inherited``: the execution that started this one says so; it is held until both that and people let it go.
+    """
 
     path: str = "/"
     by: str = ""
     reason: str = ""
+    is_inherited: bool = False
 
 
 class Resume(_Command, frozen=True, kw_only=True):
-    """End the pause of exactly this path."""
+    """End the pause of exactly this path. ``is_inherited``: the execution that started this one says so."""
 
     path: str = "/"
     by: str = ""
     reason: str = ""
+    is_inherited: bool = False
 
 
 class Cancel(_Command, frozen=True, kw_only=True):

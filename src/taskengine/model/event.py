@@ -173,6 +173,7 @@ class SubtreePaused(_Fact, frozen=True, kw_only=True):
     path: str
     by: str = ""
     reason: str = ""
+    is_inherited: bool = False  # by the execution that started this one
 
 
 class SubtreeResumed(_Fact, frozen=True, kw_only=True):
@@ -181,6 +182,7 @@ class SubtreeResumed(_Fact, frozen=True, kw_only=True):
     path: str
     by: str = ""
     reason: str = ""
+    is_inherited: bool = False  # by the execution that started this one
 
 
 class SubtreeCancelled(_Fact, frozen=True, kw_only=True):

@@ -58,6 +58,7 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     root_id: str
     depth: int = 1  # of the child, the root has 0
     is_detached: bool = False  # nobody waits for it, and control of the parent does not reach it
+    key: str = ""  # of the step: keys of the child's tasks begin with it, so that they are the same when the step is tried again
 
 
 class TaskError(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

@@ -66,7 +66,7 @@ class TaskContext:
     @property
     def idempotency_key(self) -> str:
         """The same for every attempt of this task, whoever makes it: give it to whatever must not happen twice."""
-        return self._attempt.execution_id + self._attempt.path
+        return self._attempt.idempotency_key
 
     @property
     def params(self) -> dict[str, Any]:

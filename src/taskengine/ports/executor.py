@@ -46,6 +46,11 @@ class Attempt(Protocol):
         ...
 
     @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this task, whoever makes it."""
+        ...
+
+    @property
     def number(self) -> int:
         """Which attempt this is, from 1."""
         ...

@@ -75,6 +75,7 @@ class Summary(_Row, frozen=True):
     total: int
     completed: int
     failed: int
+    parent_id: str = ""  # the execution that started it; the same in every row
 
 
 class TaskRow(_Row, frozen=True):
@@ -304,6 +305,7 @@ class ExecutionFilter(_Row, frozen=True):
     statuses: tuple[str, ...] = ()
     id_part: str = ""
     business_key: str = ""
+    is_root: bool | None = None  # whether nobody but people and programs started it
     is_open: bool | None = None
     owners: tuple[str, ...] = ()
 

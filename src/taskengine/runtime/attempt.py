@@ -112,6 +112,11 @@ class RunningAttempt:
         """The task's path in the execution."""
         return self._state.path_of(self.task)
 
+    @property
+    def idempotency_key(self) -> str:
+        """The task's, for whatever must not happen twice."""
+        return self._state.key_of(self.task)
+
     def upstream(self, step_id: str) -> Raw | None:
         """The output of a dependency, by its id, or by its name where that is no id; else ``item`` or ``index`` of an iteration."""
         scope = self._state.scopes[self.task]

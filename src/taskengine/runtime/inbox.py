@@ -101,9 +101,11 @@ class InboxService:
                 *(self._apply_in_order(operations, line) for line in lines.values()), return_exceptions=True
             )
             for execution_id, through in zip(lines, found, strict=True):
-                if isinstance(through, BaseException):
+                if isinstance(through, Exception):
+                    _log.error("message.broken", exc_info=through, extra={"execution_id": execution_id})
+                elif isinstance(through, BaseException):
                     raise through
-                if not through:
+                if through is not True:
                     held.add(execution_id)
             after = messages[-1].message_id
 
@@ -112,12 +114,15 @@ class InboxService:
         begun: dict[int, asyncio.Future[Verdict]] = {}
         is_through = True
         try:
-            for message in line:
-                done = await self._apply(operations, message, earlier=begun.values())
-                if done is None:
-                    is_through = False
-                    break
-                begun[message.message_id] = done
+            try:
+                for message in line:
+                    done = await self._apply(operations, message, earlier=begun.values())
+                    if done is None:
+                        is_through = False
+                        break
+                    begun[message.message_id] = done
+            finally:
+                self._node.let_go(line[0].execution_id)
             for message_id, done in begun.items():
                 is_through &= await self._settle(message_id, await asyncio.shield(done))
         finally:

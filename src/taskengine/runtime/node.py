@@ -101,10 +101,11 @@ class Node:
         *,
         waiter: asyncio.Future[Verdict] | None = None,
         marks: Sequence[Mark] = (),
+        is_held: bool = False,
     ) -> Turn:
         """Apply one command now. ``waiter`` hears the verdict of the append that carries it (at once when it caused nothing).
 
-        Raises what the kernel refuses with; nothing has changed then.
+        ``is_held``: its attempts do not begin before ``let_go``. Raises what the kernel refuses with; nothing has changed then.
         """
         turn, pending = self._advance(resident, command, is_noted=bool(marks))
         if pending is not None:
@@ -112,11 +113,19 @@ class Node:
                 pending.marks = (*pending.marks, *marks)
             if waiter is not None:
                 pending.waiters.append(waiter)
-            self.admission.want(resident)
+            if not is_held:
+                self.admission.want(resident)
         elif waiter is not None and not waiter.done():
             waiter.set_result(Verdict.COMMITTED)
         self.admission.serve()
         return turn
+
+    def let_go(self, execution_id: str) -> None:
+        """Let attempts of an execution begin that was held."""
+        resident = self.residents.get(execution_id)
+        if resident is not None:
+            self.admission.want(resident)
+            self.admission.serve()
 
     def _advance(self, resident: Resident, command: cmd.Command, *, is_noted: bool = False) -> tuple[Turn, Pending | None]:
         """Fold a command and put what it caused into the open batch.
@@ -205,13 +214,11 @@ class Node:
     def _tick(self, execution_id: str) -> None:
         resident = self.residents.get(execution_id)
         if resident is not None:
-            resident.wake_at = None
-            resident.is_cut = False
+            resident.wake_at, resident.is_cut = None, False
             self._go_on(resident, cmd.Tick(at=self.environment.now()))
             if not resident.is_dropped:
                 self.arm(resident)
-                if resident.stored_owner and not resident.state.is_finished:
-                    self._after_commit(resident)  # it may have come to rest without an event
+                self._after_commit(resident)  # it may have come to rest without an event
 
     def arm(self, resident: Resident) -> None:
         """Let the timers know when the execution wants to be woken."""
@@ -268,6 +275,7 @@ class Node:
                 state.size,
                 counts[Phase.COMPLETED],
                 counts[Phase.FAILED],
+                state.parent.execution_id if state.parent is not None else "",
             ),
             pending.expected_seq,
             pending.expected_token,

@@ -26,7 +26,7 @@ __all__ = ["CONTROLS", "Operations", "Origin", "Started", "TakeIn", "settled"]
 CONTROLS: Final = (cmd.Pause, cmd.Resume, cmd.Cancel, cmd.Terminate)  # which cross to other executions
 _TRIES: Final = 8
 _LARGEST_PRIORITY: Final = 9
-_CHILD_APPEARS_S: Final = 30.0
+_CHILD_APPEARS_S: Final = 10.0
 _LOOK_AGAIN_S: Final = 0.02
 _LATEST: Final = 100  # events in which a control is looked for
 
@@ -136,8 +136,7 @@ class Operations:
     async def begin_child(self, execution_id: str, start: StartChild, *, answer: InboxAnswer) -> asyncio.Future[Verdict]:
         """Start an execution that another one wants, in the commit that answers the message; its verdict.
 
-        DUPLICATE: it is there already.
-
+        DUPLICATE: it is there already. It is held until ``node.let_go``: what stands behind the message in line may pause it.
         Raises ``NotFoundError`` for a workflow or a function that is not here, ``ValidationError`` for an input that does not fit,
         ``OverloadedError`` when too much is waiting already.
         """
@@ -161,6 +160,7 @@ class Operations:
                 by=start.parent.execution_id,
                 parent=start.parent,
             ),
+            is_held=True,
         )
         pending = node.append_nothing(resident)
         pending.answers.append(answer)
@@ -237,9 +237,15 @@ class Operations:
                     posts = await self._command(execution_id, lambda _: command, mark=mark, begun=begun)
             except CommandRefusedError:
                 return ()  # it has ended, or stands like that already
-            except NotFoundError:  # the message that starts it comes first
-                if asyncio.get_running_loop().time() > give_up_at:
-                    raise
+            except NotFoundError as error:
+                is_unborn = error.name == "execution_not_found"
+                if not is_unborn or asyncio.get_running_loop().time() > give_up_at:
+                    why = "has not begun yet" if is_unborn else f"cannot be reached from here: {error.message}"
+                    raise ConflictError(
+                        "not_everywhere",
+                        f"{execution_id}, which is to obey too, {why}",
+                        hint="it is kept for that one, which obeys as soon as it can",
+                    ) from error
                 await asyncio.sleep(_LOOK_AGAIN_S)
             else:
                 return await self._told_before(execution_id, command) if posts is None else posts

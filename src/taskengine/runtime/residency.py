@@ -223,6 +223,8 @@ class Residency:
         resident.snapshot_seq = stored.snapshot_seq
         node.residents[summary.execution_id] = resident
         self._note_kin(state)
+        if not node.settings.recovers:
+            node.on_messages()  # there may be some for it and its kin, which were not this node's business before
         self._take_up(resident)
         if resident.pending is None:
             self._park(resident)
@@ -236,8 +238,7 @@ class Residency:
         if lost:
             node.turn(resident, cmd.Lost(at=node.environment.now(), attempts=tuple(sorted(lost)), is_counted=True))
             return
-        is_to_be_judged = state.unjudged or state.spreading or state.closing or state.matchable
-        if is_to_be_judged:  # what was judged before is no fact: it is judged again
+        if state.is_moving and not state.is_finished:  # a turn was cut; or was judged, which is no fact: it is judged again
             node.turn(resident, cmd.Tick(at=node.environment.now()))
         node.admission.want(resident)
         node.admission.serve()

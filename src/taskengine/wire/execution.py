@@ -58,6 +58,7 @@ class WireExecution(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress
     priority: int
     business_key: str | None
+    parent_execution_id: str | None  # which started it
     created_at: str
     started_at: str | None
     finished_at: str | None

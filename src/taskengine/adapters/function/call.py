@@ -36,6 +36,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     step: Step
     path: str
+    idempotency_key: str
     number: int
     task: int
     input: Raw

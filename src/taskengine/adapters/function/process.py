@@ -94,6 +94,7 @@ class ProcessFunctions:
             source=attempt.source,
             step=attempt.step,
             path=attempt.path,
+            idempotency_key=attempt.idempotency_key,
             number=attempt.number,
             task=attempt.task,
             input=attempt.input,

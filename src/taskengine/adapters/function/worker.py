@@ -145,6 +145,7 @@ class RemoteAttempt:
         self.source = call.source
         self.step: Step = call.step
         self.path = call.path
+        self.idempotency_key = call.idempotency_key
         self.number = call.number
         self.task = call.task
         self.input: Raw = call.input

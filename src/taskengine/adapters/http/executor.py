@@ -68,7 +68,7 @@ class HttpExecutor:
         where = "the call"
         try:
             config: Any = decode(attempt.input)
-            request = read_request(config, key=attempt.execution_id + attempt.path, timeout_ms=attempt.step.timeout_ms)
+            request = read_request(config, key=attempt.idempotency_key, timeout_ms=attempt.step.timeout_ms)
             for secret in request.secrets:
                 attempt.redact(secret)
             where = _where(request)

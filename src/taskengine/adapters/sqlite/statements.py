@@ -52,13 +52,13 @@ def _assignments(names: tuple[str, ...]) -> str:
 _SUMMARY: Final = Summary.__struct_fields__
 _SUMMARY_COLUMNS: Final = ", ".join(_SUMMARY)
 _FENCED: Final = (*_SUMMARY, "prior_seq", "prior_token")
-_INDEXED: Final = frozenset({"execution_id", "workflow_id", "owner", "wake_at", "finished_at", "business_key"})
+_INDEXED: Final = frozenset({"execution_id", "workflow_id", "owner", "wake_at", "finished_at", "business_key", "parent_id"})
 _UNINDEXED: Final = tuple(name for name in _FENCED if name not in _INDEXED)
 _FENCE: Final = """
     excluded.prior_seq <> 0 AND execution.seq = excluded.prior_seq AND execution.token = excluded.prior_token"""
 
 # A birth, or a step of an execution that stays with its owner: indexed columns must be as they were and are not touched.
-# (A business key stays what it was at birth, so it need not be compared.)
+# (The business key and the parent stay what they were at birth, so they need not be compared.)
 STEP_SUMMARY: Final = MultiRow(
     f"INSERT INTO execution ({', '.join(_FENCED)})",
     width=len(_FENCED),
@@ -160,6 +160,8 @@ EXECUTIONS: Final = f"SELECT {_SUMMARY_COLUMNS} FROM execution"
 COUNT_EXECUTIONS: Final = "SELECT count(*) FROM execution"
 NEWEST_FIRST: Final = "ORDER BY execution_id DESC LIMIT ?"
 OF_WORKFLOW: Final = "workflow_id = ?"
+IS_ROOT: Final = "parent_id = ''"
+IS_CHILD: Final = "parent_id <> ''"
 OF_BUSINESS_KEY: Final = "business_key = ? AND business_key <> ''"  # in the words of the index
 IS_OPEN: Final = "finished_at IS NULL"
 IS_FINISHED: Final = "finished_at IS NOT NULL"

@@ -39,6 +39,8 @@ def _conditions(wanted: ExecutionFilter, *, before: str) -> tuple[str, list[Valu
         parts.append((sql.OF_WORKFLOW, (wanted.workflow_id,)))
     if wanted.business_key:
         parts.append((sql.OF_BUSINESS_KEY, (wanted.business_key,)))
+    if wanted.is_root is not None:
+        parts.append((sql.IS_ROOT if wanted.is_root else sql.IS_CHILD, ()))
     if wanted.statuses:
         parts.append((sql.one_of("status", len(wanted.statuses)), wanted.statuses))
     if wanted.owners:

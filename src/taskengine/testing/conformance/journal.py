@@ -98,7 +98,7 @@ class JournalContract:
             assert await store.commit([birth("ex_1", events=2)]) == [CONFLICT]
             assert await store.heads(["ex_1"]) == {"ex_1": Head(seq=0, token=1, owner="node_a", last_event=b"")}
 
-    async def test_a_row_is_replaced_as_a_whole_but_for_the_key_that_it_was_born_with(self, new_store: NewStore) -> None:
+    async def test_a_row_is_replaced_as_a_whole_but_for_the_key_and_the_parent_of_its_birth(self, new_store: NewStore) -> None:
         first = birth("ex_1")
         changes: dict[str, Any] = {
             "workflow_id": "wf_2",
@@ -116,7 +116,7 @@ class JournalContract:
             "completed": 5,
             "failed": 6,
         }
-        assert {"execution_id", "seq", "business_key", *changes} == set(first.summary.__struct_fields__)
+        assert {"execution_id", "seq", "business_key", "parent_id", *changes} == set(first.summary.__struct_fields__)
         async with opened(new_store) as store:
             await store.commit([first])
             row = first.summary

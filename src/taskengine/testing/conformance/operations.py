@@ -130,6 +130,7 @@ class Operations:
             finished_at=self._instant() if is_finished else None,
             priority=self._choose(10),
             business_key=_business_key(execution_id),
+            parent_id=_EXECUTIONS[0] if execution_id.endswith("4") else "",
         )
 
     def _task(self, execution_id: str) -> TaskRow:
@@ -215,6 +216,7 @@ class Operations:
             statuses=tuple(self._some(_STATUSES, most=2)) if self._is_one_in(3) else (),
             id_part=self._pick(("", "", "ex_1", "3", "ex_07", "9x")),
             business_key=self._pick(("", "", "order 1", "order 2")),
+            is_root=self._pick((None, None, True, False)),
             is_open=self._pick((None, None, True, False)),
             owners=tuple(self._some(_OWNERS, most=2)) if self._is_one_in(3) else (),
         )

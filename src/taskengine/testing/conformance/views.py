@@ -18,7 +18,7 @@ _SHOWN: Final[dict[str, Append]] = {
     for first in (
         birth("ex_01A", workflow_id="wf_1", status="running", business_key="order 7"),
         birth("ex_02B", workflow_id="wf_2", status="failed", owner="", finished_at=9, business_key="order 7"),
-        birth("ex_03A", workflow_id="wf_1", status="waiting", owner="", wake_at=5),
+        birth("ex_03A", workflow_id="wf_1", status="waiting", owner="", wake_at=5, parent_id="ex_01A"),
         birth("ex_04B", workflow_id="wf_1", status="completed", owner="", finished_at=9),
         birth("ex_05A", workflow_id="wf_2", status="running", owner="node_b"),
     )
@@ -33,6 +33,8 @@ _CASES: Final[list[tuple[ExecutionFilter, list[str]]]] = [
     (ExecutionFilter(business_key="order 7"), ["ex_02B", "ex_01A"]),
     (ExecutionFilter(business_key="order 7", is_open=True), ["ex_01A"]),
     (ExecutionFilter(business_key="order"), []),
+    (ExecutionFilter(is_root=True), ["ex_05A", "ex_04B", "ex_02B", "ex_01A"]),
+    (ExecutionFilter(is_root=False), ["ex_03A"]),
     (ExecutionFilter(is_open=True), ["ex_05A", "ex_03A", "ex_01A"]),
     (ExecutionFilter(is_open=False), ["ex_04B", "ex_02B"]),
     (ExecutionFilter(owners=("node_a", "node_b")), ["ex_05A", "ex_01A"]),
