@@ -287,6 +287,22 @@ _WRITTEN: Final = {
           - {id: e, type: approval, config: {deadline: 1d, form: {type: ▸7}}}
         """,
     ),
+    "attempts where there are none": (
+        " ".join(["retry_without_effect"] * 5 + ["bound_without_effect"] * 2),
+        "give it to the steps inside, or put them into a workflow and call that: type: workflow",
+        """
+        name: a
+        steps:
+          - {id: a, type: map, config: {items: [1]}, ▸retry: {max_attempts: 3}, timeout: 1h, steps: [{id: x, type: noop}]}
+          - {id: b, type: wait, config: {duration: 1d}, ▸retry: {max_attempts: 3}, timeout: 1h}
+          - {id: c, type: approval, config: {deadline: 1d}, ▸retry: {max_attempts: 3}, total_timeout: 1h}
+          - {id: d, type: set, config: {x: 1}, ▸retry: {max_attempts: 3}}
+          - {id: e, type: fail, config: {type: Gone, message: no}, ▸retry: {max_attempts: 3}, ▸timeout: 1h}
+          - {id: f, type: workflow, config: {workflow: x}, retry: {max_attempts: 3}, timeout: 1h, ▸queue_timeout: 1m}
+          - {id: g, type: signal, config: {signal: go, business_key: x}, retry: {max_attempts: 3}, queue_timeout: 1m}
+          - {id: h, type: function, config: {function: f}, retry: {max_attempts: 3}, timeout: 1h, queue_timeout: 1m}
+        """,
+    ),
     "a workflow that nobody names": (
         "missing_key wrong_type wrong_type unknown_key",
         "for example config: {workflow: daily-report}",

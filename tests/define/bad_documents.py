@@ -206,7 +206,7 @@ SHAPE: Final = (
     wrong(
         "two spellings of one setting",
         "conflicting_keys",
-        "name: a\nsteps: [{id: a, type: noop, retry: {max_attempts: 2, ▸retry_count: 1}}]\n",
+        "name: a\nsteps: [{id: a, type: function, config: {function: f}, retry: {max_attempts: 2, ▸retry_count: 1}}]\n",
     ),
     wrong(
         "pauses the wrong way round, once for all steps",

@@ -281,3 +281,17 @@ def test_a_builder_goes_on_after_it_has_built() -> None:
 def test_warnings_are_kept_with_what_was_built() -> None:
     built = WorkflowBuilder("w").with_task(TaskBuilder("a").with_type("wait", {"signal": "go"})).build()
     assert [finding.name for finding in built.findings] == ["wait_without_timeout"]
+
+
+def test_a_builder_is_warned_of_words_without_effect_as_a_document_is() -> None:
+    task = TaskBuilder("pause").with_type("wait", {"duration": "1s"}).with_retry(3)
+    (finding,) = WorkflowBuilder("w").with_task(task).build().findings
+    assert (finding.code, finding.name, finding.path) == ("TE1621", "retry_without_effect", "steps[0].retry")
+    assert finding.hint == "remove it; function, http, script and workflow steps make attempts"
+
+
+def test_a_default_retry_is_for_work_alone_and_warns_of_nothing() -> None:
+    builder = WorkflowBuilder("w").with_defaults(timeout="1m", retry=3)
+    for kind, config in (("wait", {"duration": "1s"}), ("set", {"x": 1}), ("function", {"function": "f"})):
+        builder.with_task(TaskBuilder(kind).with_type(kind, config))
+    assert builder.build().findings == ()

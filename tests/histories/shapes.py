@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from taskengine import OnError, Step, Workflow
-from taskengine.model.workflow import Limits
+from taskengine.model.workflow import Block, Limits
 from taskengine.testing import History, record, virtual_engine
 from tests.kernel.graphs import workflow as random_workflow
 from tests.kernel.nested_play import play_fork, play_nested, step_of
@@ -58,6 +58,22 @@ def timeouts() -> History:
     with virtual_engine(functions=FUNCTIONS) as engine:
         work = Workflow(name="timeouts", steps=(slow, wait("ever", signal="ever")), limits=Limits(timeout_ms=86_400_000))
         return engine.run(work).history
+
+
+def slow_children() -> History:
+    """A child that is ended by its timeout and begun again, and waits that are found by what their signal must equal."""
+    child = flow(wait("hour", duration="1h"), name="child")
+    slow = Step(
+        id="slow", type="workflow", config={"workflow": "child"}, timeout_ms=60_000, retry=PATIENT, on_error=OnError.CONTINUE
+    )
+    paid = wait("paid", signal="paid", filter="event.id == item")
+    each = Step(id="each", type="map", config={"items": [1, 2, 3]}, blocks=(Block(steps=(paid,)),))
+    with virtual_engine() as engine:
+        engine.deploy(child)
+        execution = engine.execute_workflow(flow(slow, each, name="parent"))
+        for number in (7, 3, 1, 2):
+            execution.signal("paid", {"id": number})
+        return execution.result().history
 
 
 def rounds() -> History:
@@ -155,7 +171,7 @@ def fork_by_chance(seed: int) -> History:
 
 SHAPES: dict[str, Callable[[], History]] = {
     shape.__name__.replace("_", "-"): shape
-    for shape in (retries_and_joins, approval, waits_still, timeouts, rounds, mapped, weather, decisions, undone)
+    for shape in (retries_and_joins, approval, waits_still, timeouts, slow_children, rounds, mapped, weather, decisions, undone)
 } | {f"by-chance-{seed}": lambda seed=seed: by_chance(seed) for seed in RANDOM_SEEDS}
 SHAPES |= {f"nested-{seed}": lambda seed=seed: nested_by_chance(seed) for seed in NESTED_SEEDS}
 SHAPES |= {f"fork-{seed}": lambda seed=seed: fork_by_chance(seed) for seed in FORK_SEEDS}

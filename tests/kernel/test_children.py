@@ -72,6 +72,51 @@ def test_the_ids_of_children_are_those_of_their_attempts() -> None:
     assert len(set(two.state.children.values())) == 2
 
 
+def test_a_child_that_takes_too_long_is_ended_and_another_one_begins() -> None:
+    scene = started(timeout_ms=10_000, retry=RetryPolicy(max_attempts=2, jitter=0.0))
+    first = scene.state.children[1]
+    assert scene.at(9.999).status("sub") is Status.WAITING
+    scene.at(10)
+    assert scene.types() == ["TaskTimedOut", "TaskRetryScheduled"]
+    (told,) = [effect for effect in scene.effects if isinstance(effect, Post)]
+    assert (told.execution_id, type(told.letter)) == (first, cmd.Terminate)
+    scene.at(11)
+    assert scene.state.children[1] != first
+    scene.at(20.999)
+    assert scene.status("sub") is Status.WAITING
+    scene.at(21)
+    assert scene.error("sub").message == "the attempt timeout passed"
+    assert scene.ended == (Status.FAILED, Outcome.TIMED_OUT)
+
+
+def test_a_child_that_takes_too_long_is_not_tried_again_when_the_policy_lists_timeouts() -> None:
+    scene = started(timeout_ms=10_000, retry=RetryPolicy(max_attempts=3, non_retryable_errors=("Timeout",))).at(10)
+    assert scene.types() == ["TaskTimedOut", "TaskFailed", "TaskSkipped", "ExecutionFailed"]
+
+
+def test_the_total_timeout_spans_all_children_of_a_step() -> None:
+    again = RetryPolicy(max_attempts=10, initial_interval_ms=1_000, backoff_coefficient=1.0, jitter=0.0)
+    scene = started(total_timeout_ms=10_000, retry=again)
+    scene.at(6)
+    end(scene, status=Status.FAILED, error=TaskError(type="Boom", message="no"))
+    scene.at(7)
+    assert scene.status("sub") is Status.WAITING
+    assert scene.state.wake_at == 10_000
+    scene.at(10)
+    assert scene.error("sub").message == "the total timeout passed"
+    assert names(scene) == ["Terminate"]
+
+
+def test_the_total_timeout_passes_between_two_children() -> None:
+    again = RetryPolicy(max_attempts=10, initial_interval_ms=5_000, jitter=0.0)
+    scene = started(total_timeout_ms=10_000, retry=again)
+    scene.at(6)
+    end(scene, status=Status.FAILED, error=TaskError(type="Boom", message="no"))
+    scene.at(10)
+    assert scene.error("sub").message == "the total timeout passed"
+    assert names(scene) == []
+
+
 def test_a_child_that_fails_is_tried_again_as_another_one() -> None:
     scene = started(retry=RetryPolicy(max_attempts=2, jitter=0.0))
     first = scene.state.children[1]

@@ -7,7 +7,7 @@ from taskengine.model.effect import Halt, WakeAt
 from taskengine.model.status import Outcome, Status
 from taskengine.model.value import TaskError
 from taskengine.model.workflow import RetryPolicy
-from tests.kernel.scene import Scene, function, wait
+from tests.kernel.scene import Scene, function, mapped, wait
 
 AGAIN = RetryPolicy(max_attempts=2, initial_interval_ms=1_000, jitter=0.0)
 
@@ -47,6 +47,15 @@ def test_the_total_timeout_spans_attempts_and_the_time_between_them() -> None:
     scene.at(5)
     assert scene.types() == ["TaskTimedOut", "TaskFailed", "ExecutionFailed"]
     assert scene.ended == (Status.FAILED, Outcome.TIMED_OUT)
+
+
+def test_a_wait_and_a_group_that_take_too_long_fail_at_once_whatever_their_retry_says() -> None:
+    never = wait("w", config={"signal": "never"}, timeout_ms=5_000, total_timeout_ms=9_000, retry=AGAIN)
+    group = mapped("each", function("a"), items=[1], total_timeout_ms=5_000, retry=AGAIN)
+    scene = Scene(never, group).start().at(5)
+    assert scene.phases() == ["failed", "failed"]
+    assert scene.error("each").message == "the total timeout passed"
+    assert scene.state.wake_at is None
 
 
 def test_the_total_timeout_begins_anew_with_a_new_round() -> None:

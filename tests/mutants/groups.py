@@ -149,8 +149,8 @@ MUTANTS: Final = (
         name="pause_stops_at_its_path",
         breaks="a pause of a group does not reach what is in it",
         file="kernel/state.py",
-        text="            number = scope.base if number != scope.base else scope.container\n        return max(0, number)\n",
-        replacement="            number = 0\n        return max(0, number)\n",
+        text="            yield number\n            scope = self.scopes[number]\n",
+        replacement="            yield number\n            break\n",
         test=f"{GROUPS}test_a_pause_of_a_group_reaches_what_is_opened_later_and_a_resume_lets_it_go_on",
     ),
     Mutant(

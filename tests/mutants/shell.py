@@ -142,8 +142,8 @@ MUTANTS: Final = (
         name="judged_step_not_judged_on_load",
         breaks="a step whose condition was found true before a crash waits for ever after it",
         file="runtime/residency.py",
-        text="if state.unjudged or state.spreading or state.closing:",
-        replacement="if (state.unjudged or state.spreading or state.closing) and state.is_finished:",
+        text="if state.is_moving and not state.is_finished:",
+        replacement="if state.is_moving and state.is_finished:",
         test=f"{STORIES}::test_a_step_that_had_its_condition_judged_before_a_crash_runs_after_it",
     ),
     Mutant(

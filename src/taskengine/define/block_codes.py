@@ -150,4 +150,18 @@ BLOCKS: Final = (
         hint="give it an else, or test it first: steps.{read}.output == none or …",
         meaning="A condition without else has no output when none of its cases holds; a field of none is an error.",
     ),
+    _warning(
+        "TE1621",
+        "retry_without_effect",
+        message="retry does nothing on a {kind} step",
+        hint="{advice}",
+        meaning="Only work and workflow steps make attempts that can be made again; a container's own steps may.",
+    ),
+    _warning(
+        "TE1622",
+        "bound_without_effect",
+        message="{key} does nothing on a {kind} step",
+        hint="{advice}",
+        meaning="The engine performs the step itself: it waits for no slot, has no executor and may take no time at all.",
+    ),
 )

@@ -17,6 +17,7 @@ from taskengine.define.config import check_type
 from taskengine.define.finding import Finding, Problems, Spot
 from taskengine.define.given import Doubts, is_list, is_mapping
 from taskengine.define.graph import HANDLING, Graph, check_dependencies
+from taskengine.define.idle import check_idle_words
 from taskengine.define.phrase import described, quoted
 from taskengine.define.rules import (
     BACKOFF,
@@ -38,7 +39,7 @@ from taskengine.define.rules import (
 from taskengine.define.scopes import Scope, dependency_advice, scopes_of
 from taskengine.define.texts import has_texts
 from taskengine.model.plain import is_endless
-from taskengine.model.workflow import CONTAINERS, OnFailure, RetryPolicy, Step, Workflow
+from taskengine.model.workflow import CONTAINERS, OnFailure, RetryPolicy, Step, Workflow, is_control
 
 __all__ = ["check", "examine"]
 
@@ -179,6 +180,8 @@ def _check_step(step: Step, at: Spot, *, is_bounded: bool) -> None:
     if step.handles and step.join not in HANDLING:
         at.below("handles").report("handles_without_join", step=quoted(step.id), join=step.join.value)
     _check_waiting(step, at, is_bounded=is_bounded)
+    if is_control(step):
+        check_idle_words(step, at)
 
 
 def _check_waiting(step: Step, at: Spot, *, is_bounded: bool) -> None:

@@ -8,7 +8,8 @@ meets there is an operation of `names`, `operators` or `filters`.
 
 from __future__ import annotations
 
+from taskengine.expr.equalities import Equality, equalities
 from taskengine.expr.expression import ROOTS, Expression, expression, truth
 from taskengine.expr.template import Template, template
 
-__all__ = ["ROOTS", "Expression", "Template", "expression", "template", "truth"]
+__all__ = ["ROOTS", "Equality", "Expression", "Template", "equalities", "expression", "template", "truth"]

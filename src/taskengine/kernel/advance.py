@@ -15,6 +15,7 @@ from taskengine.kernel.decide import admitted, decide
 from taskengine.kernel.evolve import apply
 from taskengine.kernel.plan import Plan
 from taskengine.kernel.settle import settle
+from taskengine.kernel.sieve import Effort
 from taskengine.kernel.state import Execution
 from taskengine.model.command import Admit, Command
 from taskengine.model.effect import Effect
@@ -25,6 +26,7 @@ __all__ = ["Turn", "advance", "fold"]
 
 # What a turn may cost: events, and tasks that they open. The rest follows in the next turn.
 _LONGEST_TURN: Final = 2_000
+_MOST_JUDGED: Final = 500  # pairs of a waiting step with a filter and a signal
 
 
 class Turn(msgspec.Struct, gc=False):
@@ -38,19 +40,21 @@ class Turn(msgspec.Struct, gc=False):
     is_cut: bool = False
 
 
-def advance(state: Execution, command: Command) -> Turn:
+def advance(state: Execution, command: Command, *, most_judged: int = _MOST_JUDGED) -> Turn:
     """Decide a command, fold what it causes and everything that follows by itself.
 
     Raises what ``decide`` raises; the state is unchanged then. A state that was folded or restored wants one turn (a ``Tick``, a
     ``Lost``) before it is asked what is ready: conditions found true before a crash are no events and are evaluated again.
+    ``most_judged``: pairs of a waiting step with a filter and a signal; what is left follows in the next turn.
     """
     at = max(state.at, command.at)
     turn = Turn([], [])
+    effort = Effort(most_judged)
     if isinstance(command, Admit) and state.seq:
-        _admit(state, command, at, turn)
+        _admit(state, command, at, turn, effort)
     else:
         _fold(state, decide(state, command, at), turn)
-        _settle(state, at, turn)
+        _settle(state, at, turn, effort)
     return turn
 
 
@@ -62,8 +66,8 @@ def fold(execution_id: str, plan: Plan, events: Iterable[Event], *, state: Execu
     return folded
 
 
-def _admit(state: Execution, command: Admit, at: Instant, turn: Turn) -> None:
-    _settle(state, at, turn)  # what is due comes before what is new
+def _admit(state: Execution, command: Admit, at: Instant, turn: Turn, effort: Effort) -> None:
+    _settle(state, at, turn, effort)  # what is due comes before what is new
     slots, suspect_slots = command.slots, command.suspect_slots
     while slots > 0 or suspect_slots > 0:
         decided = admitted(state, at, has_slot=slots > 0, has_suspect_slot=suspect_slots > 0)
@@ -74,7 +78,7 @@ def _admit(state: Execution, command: Admit, at: Instant, turn: Turn) -> None:
         if isinstance(begun, TaskScheduled):
             slots -= not begun.is_suspect
             suspect_slots -= begun.is_suspect
-        _settle(state, at, turn)
+        _settle(state, at, turn, effort)
 
 
 def _fold(state: Execution, decided: Sequence[Event], turn: Turn) -> None:
@@ -83,10 +87,12 @@ def _fold(state: Execution, decided: Sequence[Event], turn: Turn) -> None:
         apply(state, event, turn.effects)
 
 
-def _settle(state: Execution, at: Instant, turn: Turn) -> None:
+def _settle(state: Execution, at: Instant, turn: Turn, effort: Effort) -> None:
     size = len(state.phase)
-    while following := settle(state, at):
+    while following := settle(state, at, effort):
         _fold(state, following, turn)
         if len(turn.events) + len(state.phase) - size > _LONGEST_TURN:
             turn.is_cut = True
             return
+    if effort.is_spent:
+        turn.is_cut = True

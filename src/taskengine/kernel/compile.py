@@ -11,6 +11,7 @@ from taskengine.errors import DefinitionError
 from taskengine.expr import Expression, Template, expression, template
 from taskengine.kernel.plan import BlockPlan, Plan, Reading, StepPlan, SuccessPlan
 from taskengine.kernel.sealed import must_be_bare, must_hide_secrets, must_hold_no_mark
+from taskengine.kernel.sift import filter_plan
 from taskengine.model.value import ABSENT, raw
 from taskengine.model.workflow import CONTROL_STEPS, UNRENDERED, Block, Join, OnError, Step, Success, Workflow, is_control
 
@@ -200,6 +201,7 @@ def _step(number: int, step: Step, around: _Around, dependents: tuple[int, ...],
         success=success,
         filter=sieve,
         filter_reads=sieve_reads,
+        filter_plan=filter_plan(sieve),
         compensation=undo,
         is_special=bool(step.handles or blocks or undo is not None),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -13,7 +15,7 @@ from taskengine.model.secret import has_mark, mark_of
 from taskengine.model.status import Phase, Status
 from taskengine.model.value import NONE, Raw, TaskError, encode
 
-__all__ = ["context"]
+__all__ = ["context", "tasks_read"]
 
 
 class _StepView(msgspec.Struct, frozen=True):
@@ -70,14 +72,24 @@ def _steps(state: Execution, reading: Reading, scope: Scope) -> dict[str, _StepV
         views = {scope.block.steps[local].id: _StepView(Status.PENDING.value, NONE) for local in reading.tasks}
     else:
         views = {steps[scope.base + local].id: _step(state, scope.base + local) for local in reading.tasks}
+    for number in _outer(reading, scope):
+        views[steps[number].id] = _step(state, number)
+    return views
+
+
+def tasks_read(reading: Reading, scope: Scope) -> list[int]:
+    """The tasks behind the steps that an expression reads in a scope."""
+    return [*(scope.base + local for local in reading.tasks), *_outer(reading, scope)]
+
+
+def _outer(reading: Reading, scope: Scope) -> Iterator[int]:
     for up, local in reading.outer:
         around: Scope | None = scope
         for _ in range(up):
             assert around is not None
             around = around.up
         assert around is not None
-        views[steps[around.base + local].id] = _step(state, around.base + local)
-    return views
+        yield around.base + local
 
 
 def _iteration(document: dict[str, object], root: str, scope: Scope) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 
-from taskengine.kernel import graph, post, subtree
+from taskengine.kernel import graph, listening, post, subtree
 from taskengine.kernel.rebuild import rebuild
 from taskengine.kernel.reopen import reopen, reopen_finished
 from taskengine.kernel.state import BY_PERSON, INHERITED, Execution
@@ -229,13 +228,7 @@ def _ask_to_stop(state: Execution, number: int, task: Task, effects: list[Effect
 
 def signalled(state: Execution, event: ev.SignalReceived, _: list[Effect]) -> None:
     """The signal waits in order until a step takes it."""
-    queue = state.signals.get(event.name)
-    if queue is None:
-        queue = state.signals[event.name] = deque()
-    queue.append(event.data)
-    state.signal_count += 1
-    if event.name in state.listeners:
-        state.matchable[event.name] = None
+    listening.arrived(state, event.name, event.data)
 
 
 def signal_sent(state: Execution, event: ev.SignalSent, effects: list[Effect]) -> None:
@@ -250,3 +243,5 @@ def nothing(_state: Execution, _event: ev.Event, _: list[Effect]) -> None:
 def variables_set(state: Execution, event: ev.VariablesSet, _: list[Effect]) -> None:
     """What is rendered from now on sees the new values."""
     state.variables = {**state.variables, **event.values}
+    if state.watched:
+        listening.changed(state, (*event.values, ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskengine.kernel import graph, saga, subtree
+from taskengine.kernel import graph, listening, saga, subtree
 from taskengine.kernel.state import Execution
 from taskengine.model import event as ev
 from taskengine.model.effect import Effect
@@ -19,7 +19,7 @@ def skipped(state: Execution, event: ev.TaskSkipped, effects: list[Effect]) -> N
     task = state.live.get(number)
     if task is not None:
         if task.signal:
-            graph.stop_listening(state, number, task.signal)
+            listening.stop_listening(state, number, task.signal)
         task.begin_round()
         if task.attempt == 0:
             del state.live[number]  # else its attempts are remembered, so that none is numbered twice

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskengine.kernel import fold_group, graph, outputs, post, saga, subtree
+from taskengine.kernel import fold_group, graph, listening, outputs, post, saga, subtree
 from taskengine.kernel.join import OK, UNHAPPY
 from taskengine.kernel.reopen import reopen_task
 from taskengine.kernel.scope import Scope
@@ -12,7 +12,7 @@ from taskengine.kernel.timing import Clock
 from taskengine.model import event as ev
 from taskengine.model.effect import Effect, Halt, Launch, Release
 from taskengine.model.status import Outcome, Phase
-from taskengine.model.value import TaskError
+from taskengine.model.value import Instant, TaskError
 
 __all__ = [
     "attempt_lost",
@@ -49,11 +49,25 @@ def scheduled(state: Execution, event: ev.TaskScheduled, effects: list[Effect]) 
     step = state.steps[number]
     if step.has_clocks:
         state.timers.drop(number, Clock.QUEUE)
-        if step.step.timeout_ms is not None:
-            graph.start_clock(state, number, Clock.ATTEMPT, event.at + step.step.timeout_ms)
-        if step.step.total_timeout_ms is not None and not state.timers.has(number, Clock.TOTAL):
-            graph.start_clock(state, number, Clock.TOTAL, event.at + step.step.total_timeout_ms)
+        _start_clocks(state, number, event.at)
     effects.append(Launch(number, event.attempt, event.is_suspect))
+
+
+def _start_clocks(state: Execution, number: int, at: Instant) -> None:
+    """That of the attempt, and with the first one that of them all."""
+    step = state.steps[number].step
+    if step.timeout_ms is not None:
+        graph.start_clock(state, number, Clock.ATTEMPT, at + step.timeout_ms)
+    if step.total_timeout_ms is not None and not state.timers.has(number, Clock.TOTAL):
+        graph.start_clock(state, number, Clock.TOTAL, at + step.total_timeout_ms)
+
+
+def _start_only_clock(state: Execution, number: int, at: Instant) -> None:
+    """Of what is not tried again: the shorter bound holds for all of it."""
+    step = state.steps[number].step
+    limits = [limit for limit in (step.timeout_ms, step.total_timeout_ms) if limit is not None]
+    if limits:
+        graph.start_clock(state, number, Clock.TOTAL, at + min(limits))
 
 
 def started(state: Execution, event: ev.TaskStarted, effects: list[Effect]) -> None:
@@ -68,9 +82,8 @@ def started(state: Execution, event: ev.TaskStarted, effects: list[Effect]) -> N
         task.started_at = event.at
     if event.input:
         task.input = event.input
-    limits = [limit for limit in (step.step.timeout_ms, step.step.total_timeout_ms) if limit is not None]
-    if limits:
-        graph.start_clock(state, number, Clock.TOTAL, event.at + min(limits))
+    if step.has_clocks:
+        (_start_clocks if event.child else _start_only_clock)(state, number, event.at)
     if step.blocks:
         fold_group.begun(state, number, task.input, event.case)
     if event.child:
@@ -79,7 +92,7 @@ def started(state: Execution, event: ev.TaskStarted, effects: list[Effect]) -> N
         post.start(state, event, effects)
     task.signal = event.signal
     if event.signal:
-        graph.listen(state, number, event.signal)
+        listening.listen(state, number, event.signal)
 
 
 def progressed(state: Execution, event: ev.TaskProgressReported, _: list[Effect]) -> None:
@@ -141,17 +154,8 @@ def _stop_waiting(state: Execution, number: int, task: Task, *, taken: int) -> N
     if task.child:
         del state.children[number]
     if task.signal:
-        graph.stop_listening(state, number, task.signal)
-        _take_signal(state, task.signal, taken)
-
-
-def _take_signal(state: Execution, name: str, place: int) -> None:
-    queue = state.signals[name]
-    del queue[place]
-    state.signal_count -= 1
-    if not queue:
-        del state.signals[name]
-        state.matchable.pop(name, None)
+        listening.stop_listening(state, number, task.signal)
+        listening.taken(state, task.signal, taken)
 
 
 def failed(state: Execution, event: ev.TaskFailed, effects: list[Effect]) -> None:
@@ -265,5 +269,5 @@ def _leave(state: Execution, number: int, task: Task, effects: list[Effect]) -> 
     if task.child:
         post.left(state, number, task, effects)
     if task.signal:
-        graph.stop_listening(state, number, task.signal)
+        listening.stop_listening(state, number, task.signal)
     task.stand_down()

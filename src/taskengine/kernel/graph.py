@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from taskengine.kernel import listening
 from taskengine.kernel.join import LEFT, OK, UNHAPPY, Verdict, kind_of, verdict
 from taskengine.kernel.queue import NOBODY, ReadyQueue
 from taskengine.kernel.state import LOSSES_BEFORE_SUSPECT, Execution
@@ -25,11 +26,9 @@ __all__ = [
     "handle",
     "judge_join",
     "leave_queues",
-    "listen",
     "make_ready",
     "settle_dependents",
     "start_clock",
-    "stop_listening",
     "tally_of",
 ]
 
@@ -43,6 +42,8 @@ def enter(state: Execution, number: int, phase: Phase) -> None:
     state.counts[before] -= 1
     state.counts[phase] += 1
     state.phase[number] = phase
+    if number in state.watched:
+        listening.changed(state, (number,))
     if phase >= Phase.COMPLETED:
         scope = state.scopes[number]
         if scope.base == number:
@@ -197,25 +198,6 @@ def leave_queues(state: Execution, number: int) -> None:
         state.unjudged.pop(number, None)
     if state.skips:
         state.skips.pop(number, None)
-
-
-def listen(state: Execution, number: int, signal: str) -> None:
-    """A waiting step listens for a signal, unless it is held."""
-    if state.is_held(number):
-        return
-    state.listeners.setdefault(signal, {})[number] = None
-    if signal in state.signals:
-        state.matchable[signal] = None
-
-
-def stop_listening(state: Execution, number: int, signal: str) -> None:
-    """It ended, or is held."""
-    listeners = state.listeners.get(signal)
-    if listeners is not None and number in listeners:
-        del listeners[number]
-        if not listeners:
-            del state.listeners[signal]
-            state.matchable.pop(signal, None)
 
 
 def start_clock(state: Execution, number: int, clock: Clock, due_at: Instant) -> None:

@@ -17,7 +17,7 @@ __all__ = ["broken", "check"]
 _SEVERAL = 2  # dependencies, from which on a step counts them
 
 _CLOCK_FITS = {
-    Clock.ATTEMPT: frozenset({Phase.RUNNING}),
+    Clock.ATTEMPT: frozenset({Phase.RUNNING, Phase.WAITING}),
     Clock.TOTAL: frozenset({Phase.READY, Phase.RUNNING, Phase.RETRYING, Phase.WAITING, Phase.EXPANDED}),
     Clock.QUEUE: frozenset({Phase.READY}),
     Clock.WAIT: frozenset({Phase.WAITING}),
@@ -39,6 +39,7 @@ def broken(state: Execution) -> Iterator[str]:
         yield from _joins(state)
         yield from _queues(state)
         yield from _listeners(state)
+        yield from _sieves(state)
         yield from _live_tasks(state)
         yield from _ends(state)
         yield from _outputs(state)
@@ -175,6 +176,21 @@ def _listeners(state: Execution) -> Iterator[str]:
         yield f"matchable signals are {set(state.matchable)}, not {expected}"
 
 
+def _sieves(state: Execution) -> Iterator[str]:
+    for name, listeners in state.listeners.items():
+        sieve = state.sieves.get(name)
+        if sieve is None:
+            yield from (f"{name} has no sieve" for number in listeners if state.steps[number].filter is not None)
+        elif list(sieve.orders) != list(listeners):
+            yield f"the sieve of {name} knows {list(sieve.orders)}, not {list(listeners)}"
+    for name, sieve in state.sieves.items():
+        if len(sieve.serials) != len(state.signals.get(name, ())) or not (sieve.serials or sieve.orders):
+            yield f"the sieve of {name} holds {len(sieve.serials)} signals for {len(sieve.orders)}"
+    for what, watching in state.watched.items():
+        if not watching or any(not (number in state.live and state.live[number].signal) for number in watching):
+            yield f"{what} is watched by {list(watching)}"
+
+
 def _live_tasks(state: Execution) -> Iterator[str]:
     for number, task in state.live.items():
         phase = Phase(state.phase[number])
@@ -253,6 +269,8 @@ def _clocks(state: Execution) -> Iterator[str]:
         phase = Phase(state.phase[number])
         if phase not in _CLOCK_FITS[Clock(clock)]:
             yield f"{state.path_of(number)} is {phase.name} and its {Clock(clock).name} clock runs"
+        if clock == Clock.ATTEMPT and phase != Phase.RUNNING and number not in state.children:
+            yield f"{state.path_of(number)} makes no attempt and the clock of one runs"
     if any(state.is_held(number) for number, _ in state.timers.due):
         yield "the clock of a paused task runs"
     if any(not state.is_held(number) for number, _ in state.timers.frozen):

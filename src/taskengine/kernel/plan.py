@@ -15,7 +15,7 @@ from taskengine.expr import Expression, Template
 from taskengine.model.value import Raw
 from taskengine.model.workflow import Join, RetryPolicy, Step, Workflow
 
-__all__ = ["BlockPlan", "Plan", "Reading", "StepPlan", "SuccessPlan"]
+__all__ = ["BlockPlan", "FilterPlan", "Plan", "Reading", "StepPlan", "SuccessPlan"]
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -28,6 +28,14 @@ class Reading(msgspec.Struct, frozen=True):
     tasks: tuple[int, ...] = ()
     secrets: tuple[str, ...] = ()
     outer: tuple[tuple[int, int], ...] = ()
+
+
+class FilterPlan(msgspec.Struct, frozen=True):
+    """What can be known of the filter of a wait without its data."""
+
+    paths: tuple[tuple[str | int, ...], ...] = ()  # parts of the signal that must equal something else
+    keys: tuple[Expression, ...] = ()  # ... what they must equal
+    variables: tuple[str, ...] = ()  # that it reads; "": any of them
 
 
 class SuccessPlan(msgspec.Struct, frozen=True):
@@ -73,6 +81,7 @@ class StepPlan(msgspec.Struct, frozen=True):
     success: SuccessPlan | None
     filter: Expression | None  # which signals a wait takes
     filter_reads: Reading
+    filter_plan: FilterPlan
     compensation: StepPlan | None
     is_special: bool  # its completion means more than that its dependents may go on
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from taskengine.kernel import graph, saga
+from taskengine.kernel import graph, listening, saga
 from taskengine.kernel.fold_group import look_at
 from taskengine.kernel.queue import NOBODY, ReadyQueue
 from taskengine.kernel.scope import Scope
@@ -50,6 +50,7 @@ def rebuild(state: Execution, order: Order | None = None, *, is_same: bool = Fal
     state.ready, state.suspects = ReadyQueue(), NOBODY
     state.unjudged, state.skips = {}, {}
     state.listeners, state.matchable = {}, {}
+    state.sieves, state.watched = {}, {}
     state.closing, state.spreading = {}, {}
     state.is_related = state.plan.posts or state.parent is not None
     state.children = {number: task.child for number, task in state.live.items() if task.child}
@@ -65,7 +66,7 @@ def rebuild(state: Execution, order: Order | None = None, *, is_same: bool = Fal
             case Phase.READY:
                 graph.enqueue(state, number)
             case Phase.WAITING if state.live[number].signal:
-                graph.listen(state, number, state.live[number].signal)
+                listening.listen(state, number, state.live[number].signal)
             case Phase.EXPANDED if number in state.groups:
                 look_at(state, number)
             case _:
@@ -74,9 +75,8 @@ def rebuild(state: Execution, order: Order | None = None, *, is_same: bool = Fal
         saga.walk(state)
     if order is not None:
         _keep(state, order, was_ready)
-    if order is not None and is_same:
-        state.spreading = {number: state.spreading[number] for number in order.spreading}
-        state.matchable = {name: state.matchable[name] for name in order.matchable}
+        if is_same:
+            _keep_what_was_judged(state, order)
 
 
 # ── counters ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,15 +159,23 @@ def _count_child(state: Execution, scope: Scope) -> None:
 
 
 def _keep(state: Execution, order: Order, was_ready: set[int]) -> None:
-    state.listeners.clear()
+    state.listeners, state.sieves, state.watched = {}, {}, {}
     for number in order.listening:
-        state.listeners.setdefault(state.live[number].signal, {})[number] = None
+        listening.listen(state, number, state.live[number].signal)
     for number in [one for one in state.unjudged if one in was_ready and one not in order.unjudged]:
         del state.unjudged[number]  # its condition has been found true
         graph.admit_later(state, number)
     state.unjudged = _ordered(state.unjudged, order.unjudged)
     state.skips = _ordered(state.skips, order.skips)
     state.closing = _ordered(state.closing, order.closing)
+
+
+def _keep_what_was_judged(state: Execution, order: Order) -> None:
+    state.spreading = {number: state.spreading[number] for number in order.spreading}
+    state.matchable = {name: state.matchable[name] for name in order.matchable}
+    for name, sieve in state.sieves.items():
+        if name not in state.matchable:
+            sieve.all_was_judged()
 
 
 def _ordered(found: dict[int, None], order: list[int]) -> dict[int, None]:

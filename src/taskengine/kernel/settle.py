@@ -1,7 +1,8 @@
 """What follows by itself from where things stand: skips, waits, taken signals, clocks that ran out, the end.
 
-``settle`` gives the next events and changes nothing but the queue of judged tasks (an index); ``advance`` folds them and asks again
-until there are none. Everything found here is found in O(1): evolve keeps the places to look at.
+``settle`` gives the next events and changes nothing but indexes of what was judged; ``advance`` folds them and asks again
+until there are none. Everything found here is found in O(1): evolve keeps the places to look at. Only filters of signals may have
+to be asked many times; how often in one turn, the effort bounds.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import msgspec
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.expr import truth
 from taskengine.kernel import graph, groups, saga
-from taskengine.kernel.approval import escalated, stopped_clocks
+from taskengine.kernel.approval import escalated
 from taskengine.kernel.attempt import attempt_timed_out, completion, expression_failure
 from taskengine.kernel.begin import begin
 from taskengine.kernel.context import context
+from taskengine.kernel.sieve import Effort
 from taskengine.kernel.state import Execution
+from taskengine.kernel.taking import take_signal
 from taskengine.kernel.timing import Clock
 from taskengine.model import event as ev
 from taskengine.model.status import Outcome, Phase
-from taskengine.model.value import ABSENT, NONE, Instant, Raw, TaskError, raw
+from taskengine.model.value import ABSENT, Instant, TaskError, raw
 from taskengine.model.workflow import OnFailure
 
 __all__ = ["settle"]
@@ -36,17 +39,17 @@ _TIMEOUTS: Final = {
 }
 
 
-def settle(state: Execution, at: Instant) -> Sequence[ev.Event]:
-    """The next events that need no command; empty when the state is at rest."""
+def settle(state: Execution, at: Instant, effort: Effort) -> Sequence[ev.Event]:
+    """The next events that need no command; empty when the state is at rest, or the effort is spent."""
     if state.status_at_end is not None or not state.seq:
         return ()
     is_due = state.wake_at is not None and at >= state.wake_at
     if is_due and state.expires_at is not None and at >= state.expires_at:
         return (_cancelled(state, at) if state.is_cancelling else _undone_first(state, ev.ExecutionTimedOut(at=at)),)
     if not state.is_cancelling and _is_moving(state):
-        following = _go_on(state, at)
-        if following:
-            return following
+        following = _go_on(state, at, effort)
+        if following or effort.is_spent:
+            return following  # what waits to be judged came before the clock ran out
     if is_due:
         return _elapse(state, at)
     if state.is_cancelling and not state.counts[Phase.RUNNING] and not state.children:
@@ -79,7 +82,7 @@ def _cancelled(state: Execution, at: Instant) -> ev.Event:
     return ev.ExecutionCancelled(at=at, reason=state.cancel_reason)
 
 
-def _go_on(state: Execution, at: Instant) -> Sequence[ev.Event]:
+def _go_on(state: Execution, at: Instant, effort: Effort) -> Sequence[ev.Event]:
     """What ends comes first; a pause holds back what begins."""
     if state.closing:
         base = next(iter(state.closing))
@@ -90,10 +93,10 @@ def _go_on(state: Execution, at: Instant) -> Sequence[ev.Event]:
         return (ev.TaskCancelled(at=at, task=swept, attempt=task.attempt if task is not None else 0),)
     if state.saga is not None and not state.saga.open:
         return _undone(state, at)
-    return () if state.pause_started_at is not None else _begin(state, at)
+    return () if state.pause_started_at is not None else _begin(state, at, effort)
 
 
-def _begin(state: Execution, at: Instant) -> Sequence[ev.Event]:
+def _begin(state: Execution, at: Instant, effort: Effort) -> Sequence[ev.Event]:
     if state.skips:
         return [ev.TaskSkipped(at=at, task=number, reason=ev.SkipReason.JOIN) for number in state.skips]
     while state.unjudged:
@@ -104,8 +107,8 @@ def _begin(state: Execution, at: Instant) -> Sequence[ev.Event]:
         spread = groups.spread(state, next(iter(state.spreading)), at)
         if spread:
             return spread
-    while state.matchable:
-        taken = _take_signal(state, next(iter(state.matchable)), at)
+    while state.matchable and not effort.is_spent:
+        taken = take_signal(state, next(iter(state.matchable)), at, effort)
         if taken:
             return taken
     return ()
@@ -131,33 +134,6 @@ def _judge(state: Execution, number: int, at: Instant) -> Sequence[ev.Event]:
         graph.admit_later(state, number)
         return ()
     return begin(state, number, last_attempt + 1, at)
-
-
-def _take_signal(state: Execution, name: str, at: Instant) -> Sequence[ev.Event]:
-    """The oldest signal of a name goes to the step that has waited for it longest; held steps do not listen.
-
-    A step with a filter takes the oldest one that passes it. Empty: nobody wants any of them, until another comes or listens.
-    """
-    queue = state.signals[name]
-    for number in state.listeners[name]:
-        for place, data in enumerate(queue):
-            if not _passes(state, number, data):
-                continue
-            ended = completion(state, number, state.live[number].attempt, at, output=data, signal=place)
-            return (*stopped_clocks(state, number, at), *ended)
-    del state.matchable[name]
-    return ()
-
-
-def _passes(state: Execution, number: int, data: Raw) -> bool:
-    """Whether a waiting step wants a signal. One about which its filter can say nothing is not wanted."""
-    step = state.steps[number]
-    if step.filter is None:
-        return True
-    try:
-        return truth(step.filter, context(state, step.filter_reads, state.scopes[number], event=data or NONE))
-    except (ExpressionError, LimitError):
-        return False
 
 
 # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from taskengine.kernel import naming
 from taskengine.kernel.plan import Plan, StepPlan
 from taskengine.kernel.queue import NOBODY, ReadyQueue
 from taskengine.kernel.scope import UNDO, Group, Saga, Scope
+from taskengine.kernel.sieve import Sieve
 from taskengine.kernel.task import Task
 from taskengine.kernel.timing import Timers
 from taskengine.model.status import STATUS_OF, Outcome, Phase, Status
@@ -73,6 +74,7 @@ class Execution:
         "scopes",
         "seed",
         "seq",
+        "sieves",
         "signal_count",
         "signals",
         "skipped_by_person",
@@ -92,6 +94,7 @@ class Execution:
         "unread",
         "variables",
         "wake_at",
+        "watched",
     )
 
     def __init__(self, execution_id: str, plan: Plan) -> None:
@@ -143,10 +146,9 @@ class Execution:
         self.skipped_by_person: dict[int, tuple[str, str]] = {}  # who and why; joins see these tasks as done
 
     def _make_indexes(self) -> None:
-        plan = self.plan
-        self.is_related = plan.posts  # whether it may tell other executions something
+        self.is_related = self.plan.posts  # whether it may tell other executions something
         self.tally: dict[int, list[int]] = {}  # of steps with several dependencies, from the first end on
-        self.counts: list[int] = [plan.size] + [0] * (len(Phase) - 1)  # of tasks in each phase
+        self.counts: list[int] = [self.plan.size] + [0] * (len(Phase) - 1)  # of tasks in each phase
         self.blocks = [0] * len(Phase)  # ... and how many of these are blocks at work, which are no steps
         self.unread: dict[int, int] = {}
         self.ready = ReadyQueue()
@@ -155,6 +157,8 @@ class Execution:
         self.skips: dict[int, None] = {}
         self.listeners: dict[str, dict[int, None]] = {}
         self.matchable: dict[str, None] = {}
+        self.sieves: dict[str, Sieve] = {}  # by name of a signal that somebody with a filter listens for
+        self.watched: dict[int | str, dict[int, None]] = {}  # by task or variable: listeners whose filters read it
         self.signal_count = 0
         self.children: dict[int, str] = {}  # by task: executions that it has started and waits for
         self.closing: dict[int, None] = {}  # scopes, by node, all of whose steps have ended
@@ -197,10 +201,8 @@ class Execution:
     @property
     def is_idle(self) -> bool:
         """Whether nothing can happen before a timer, a signal or a command: it may be parked."""
-        if self.is_finished:
-            return True
-        if self.counts[Phase.RUNNING] or self.closing:
-            return False
+        if self.is_finished or self.counts[Phase.RUNNING] or self.closing:
+            return self.is_finished
         if self.is_cancelling and self.children:
             return True  # what is ready begins no more: it waits for the ends of those
         return self.is_paused or not (self.ready or self.suspects or self.is_moving)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from taskengine.kernel import graph, post
+from taskengine.kernel import graph, listening, post
 from taskengine.kernel.fold_group import look_at
 from taskengine.kernel.state import Execution
 from taskengine.model.effect import Effect, Halt
@@ -58,10 +58,11 @@ def hold(state: Execution, number: int, effects: list[Effect]) -> None:
         state.spreading.pop(one, None)
         task = state.live.get(one)
         if task is not None and task.signal:
-            graph.stop_listening(state, one, task.signal)
+            listening.stop_listening(state, one, task.signal)
         state.timers.freeze(one, state.own_time(state.at))
     for one in told:
         post.pause(state, one, effects)
+    listening.pauses_changed(state)
 
 
 def let_go(state: Execution, number: int, effects: list[Effect]) -> None:
@@ -79,9 +80,10 @@ def let_go(state: Execution, number: int, effects: list[Effect]) -> None:
             look_at(state, one)
         task = state.live.get(one)
         if task is not None and task.signal:
-            graph.listen(state, one, task.signal)
+            listening.listen(state, one, task.signal)
         if one in state.children and not state.is_paused:
             post.resume(state, one, effects)
+    listening.pauses_changed(state)
 
 
 def _undoing_below(state: Execution, number: int) -> Iterator[int]:
@@ -143,7 +145,7 @@ def _end(state: Execution, number: int) -> None:
     task = state.live.get(number)
     if task is not None:
         if task.signal:
-            graph.stop_listening(state, number, task.signal)
+            listening.stop_listening(state, number, task.signal)
         task.stand_down()
         task.error = None
     _close_scope(state, number)

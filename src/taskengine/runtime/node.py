@@ -105,9 +105,7 @@ class Node:
     ) -> Turn:
         """Apply one command now. ``waiter`` hears the verdict of the append that carries it (at once when it caused nothing).
 
-        ``is_held``: its attempts do not begin before ``let_go``.
-
-        Raises what the kernel refuses with; nothing has changed then.
+        ``is_held``: its attempts do not begin before ``let_go``. Raises what the kernel refuses with; nothing has changed then.
         """
         turn, pending = self._advance(resident, command, is_noted=bool(marks))
         if pending is not None:
@@ -117,8 +115,6 @@ class Node:
                 pending.waiters.append(waiter)
             if not is_held:
                 self.admission.want(resident)
-            if turn.is_cut:
-                asyncio.get_running_loop().call_soon(self._tick, resident.execution_id)
         elif waiter is not None and not waiter.done():
             waiter.set_result(Verdict.COMMITTED)
         self.admission.serve()
@@ -140,6 +136,9 @@ class Node:
         seq = state.seq
         try:
             turn = advance(state, command)
+            if turn.is_cut and not resident.is_cut:
+                resident.is_cut = True
+                asyncio.get_running_loop().call_soon(self._tick, resident.execution_id)
             return turn, self._note(resident, turn) if turn.events or is_noted else None
         except BaseException:
             if state.seq != seq:
@@ -215,10 +214,11 @@ class Node:
     def _tick(self, execution_id: str) -> None:
         resident = self.residents.get(execution_id)
         if resident is not None:
-            resident.wake_at = None
+            resident.wake_at, resident.is_cut = None, False
             self._go_on(resident, cmd.Tick(at=self.environment.now()))
             if not resident.is_dropped:
                 self.arm(resident)
+                self._after_commit(resident)  # it may have come to rest without an event
 
     def arm(self, resident: Resident) -> None:
         """Let the timers know when the execution wants to be woken."""
@@ -290,7 +290,7 @@ class Node:
         state = resident.state
         since = state.seq - resident.snapshot_seq
         least = self.settings.park_snapshot_after if is_parking else self.settings.snapshot_every
-        if since < least or state.is_finished or (not is_parking and since < _size(state)):
+        if since < least or state.is_finished or since < _size(state):
             return None
         resident.snapshot_seq = state.seq
         return dump(state)

@@ -49,6 +49,7 @@ class Resident:
         "began",
         "created_at",
         "execution_id",
+        "is_cut",
         "is_dropped",
         "is_queued",
         "is_suspect_queued",
@@ -77,6 +78,7 @@ class Resident:
         self.created_at = created_at
         self.began = {number: task.started_at for number, task in state.live.items() if task.started_at is not None}
         self.snapshot_seq = state.seq
+        self.is_cut = False  # the rest of a long turn follows by itself
         self.pending: Pending | None = None  # in the open batch
         self.unsettled = 0  # batches on their way to the store
         self.running: dict[int, RunningAttempt] = {}

@@ -13,7 +13,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 100  # attempts at the same time
     batch_cap: int = 500  # appends in one commit
     snapshot_every: int = 256  # events since the last snapshot, at least the size of the live state
-    park_snapshot_after: int = 16  # a parked execution with a longer tail than this gets a snapshot
+    park_snapshot_after: int = 16  # the same for one that is parked
     cache: int = 1_000  # parked executions kept in memory
     max_residents: int = 200_000  # executions in memory before new starts are refused
     max_backlog: int = 20_000  # executions in the open batch before new starts are refused

@@ -149,15 +149,23 @@ def _turn(state: Execution, following: Sequence[ev.Event]) -> Sequence[ev.Event]
     if _is_mapped(state, first):
         # A mapping made the output from a result that no event holds: what is written is taken as it is.
         fold(state.execution_id, state.plan, (first,), state=state)
-        return [first, *advance(state, cmd.Tick(at=first.at)).events]
+        return [first, *_advanced(state, cmd.Tick(at=first.at))]
     causes = tuple(_causes(state, following))
     for command in causes:
         with suppress(CommandRefusedError):
             decided = decide(state, command, first.at)
             if decided and list(decided) == list(following[: len(decided)]):
-                return advance(state, command).events
+                return _advanced(state, command)
     # Time alone; else it is not what the likeliest cause would lead to now.
-    return advance(state, cmd.Tick(at=first.at)).events or advance(state, causes[0]).events
+    return _advanced(state, cmd.Tick(at=first.at)) or _advanced(state, causes[0])
+
+
+def _advanced(state: Execution, command: cmd.Command) -> Sequence[ev.Event]:
+    """What a command leads to; a turn that was cut before anything was found goes on."""
+    turn = advance(state, command)
+    while turn.is_cut and not turn.events:
+        turn = advance(state, cmd.Tick(at=command.at))
+    return turn.events
 
 
 def _is_mapped(state: Execution, event: ev.Event) -> bool:
