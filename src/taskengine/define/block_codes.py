@@ -150,4 +150,32 @@ BLOCKS: Final = (
         hint="give it an else, or test it first: steps.{read}.output == none or …",
         meaning="A condition without else has no output when none of its cases holds; a field of none is an error.",
     ),
+    _error(
+        "TE1630",
+        "unknown_count",
+        message="children has no {field}",
+        hint="{advice}",
+        meaning="A rule of success sees how many children ended how, and what each gave; another name fails when all have ended.",
+    ),
+    _warning(
+        "TE1631",
+        "variable_nobody_reads",
+        message="variables.{variable}, which step {step} sets, is not declared, and no expression reads it",
+        hint="{advice}",
+        meaning="A set step makes a new variable where it names none that is declared. Another one has a name like it.",
+    ),
+    _warning(
+        "TE1632",
+        "may_have_failed",
+        message="steps.{read} has no output when {read} failed, which does not keep this from being read",
+        hint="say what to take then: steps.{read}.output | default(none); or test steps.{read}.status first",
+        meaning="A step that failed has an error and no output: reading it fails. A skipped one's output is none.",
+    ),
+    _error(
+        "TE1633",
+        "items_of_other_type",
+        message="{operation} takes {takes}, and item {place} is {found}",
+        hint="{advice}",
+        meaning="The items stand in the document, so the step fails whenever it runs.",
+    ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -21,12 +21,14 @@ from taskengine.define.place import findings_of
 from taskengine.define.rules import MAX_STEPS
 from taskengine.define.shape import read_workflow
 from taskengine.define.source import MAX_BYTES, Source, decode
-from taskengine.define.tree import Mapping, Node, Scalar, plain
+from taskengine.define.tree import Listing, Mapping, Node, Scalar, plain
 from taskengine.errors import NotFoundError
 from taskengine.model.value import decode as decode_json
 
 __all__ = ["load_file", "load_text"]
 
+# Keys of a document below which no steps stand.
+_VALUES: Final = frozenset({"variables", "input", "output", "config", "input_mapping", "output_mapping"})
 _LISTED: Final = 200  # entries of a folder that are compared with a mistyped file name
 
 
@@ -104,11 +106,26 @@ def _is_json(text: str) -> bool:
 def _data(root: Node, text: str) -> object:
     """The plain data; a version keeps the digits that were written, so that 1.10 is not 1.1."""
     data = plain(root)
-    if isinstance(root, Mapping) and "version" in root.entries:
-        node = root.entries["version"].node
-        if isinstance(node, Scalar) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-            data["version"] = text[node.start : node.end]
+    _keep_digits(root, data, text=text)
+    left = [(root, data)] if "version" in text and "workflow" in text else []
+    while left:
+        node, value = left.pop()
+        if isinstance(node, Listing):
+            left += zip(node.items, value, strict=True)
+        elif isinstance(node, Mapping):
+            left += [(entry.node, value[key]) for key, entry in node.entries.items() if key not in _VALUES]
+            config = node.entries.get("config")
+            if config is not None and value.get("type") == "workflow":
+                _keep_digits(config.node, value["config"], text=text)
     return data
+
+
+def _keep_digits(node: Node, value: Any, *, text: str) -> None:
+    """Where a mapping has a version that is a number, it becomes the text that was written."""
+    version = node.entries.get("version") if isinstance(node, Mapping) else None
+    held = version.node if version is not None else None
+    if isinstance(held, Scalar) and isinstance(held.value, int | float) and not isinstance(held.value, bool):
+        value["version"] = text[held.start : held.end]
 
 
 def _unreadable(file: str, reason: str) -> Checked:
