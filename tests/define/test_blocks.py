@@ -11,6 +11,7 @@ import pytest
 
 from taskengine.define import Finding, check, from_document, load_file, load_text, to_document
 from taskengine.define.blocks import every_step
+from taskengine.define.called import called
 from taskengine.define.control import CONTROL, OPERATIONS
 from taskengine.define.keys import CONFIG
 from taskengine.define.language import BLOCK_KEYS
@@ -407,3 +408,23 @@ def test_the_version_of_a_workflow_that_is_called_may_be_a_number(written: str, 
 def test_a_version_among_values_stays_the_number_that_it_is() -> None:
     workflow = read("name: a\nvariables: {x: {type: workflow, config: {version: 9}}}\nsteps: [{id: b, type: noop}]\n")
     assert workflow.variables == {"x": {"type": "workflow", "config": {"version": 9}}}
+
+
+def test_workflows_that_are_not_where_they_are_looked_for_are_named_at_every_place() -> None:
+    call = "type: workflow, config: {workflow: kid}"
+    text = (
+        "name: a\nsteps:\n"
+        f"  - {{id: one, type: map, config: {{items: [1]}}, steps: [{{id: k, {call}}}], compensate: {{{call}}}}}\n"
+        '  - {id: two, type: workflow, config: {workflow: "{{ input.x }}"}}\n'
+        "  - {id: three, type: workflow, config: {workflow: other}}\n"
+        f"  - {{id: four, {call}}}\n"
+    )
+    workflow = read(text)
+    assert called(workflow) == {"kid", "other"}
+    findings = load_text(text, file="w.yaml", absent={"kid"}).findings
+    assert [(one.severity, one.line, one.message.split('"')[1]) for one in findings] == [
+        ("warning", 3, "k"),
+        ("warning", 3, "one"),
+        ("warning", 6, "four"),
+    ]
+    assert {one.hint for one in findings} == {"task-engine workflow upload FILE"}

@@ -178,4 +178,11 @@ BLOCKS: Final = (
         hint="{advice}",
         meaning="The items stand in the document, so the step fails whenever it runs.",
     ),
+    _warning(
+        "TE1634",
+        "workflow_not_uploaded",
+        message="step {step} starts the workflow {workflow}, which is not in the database",
+        hint="task-engine workflow upload FILE",
+        meaning="A workflow that another one starts is taken from the database. It may come later, but before the step begins.",
+    ),
 )

@@ -5,6 +5,7 @@ Whatever the bytes are, the answer is a ``Checked``: never a traceback, no more 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from taskengine.define.called import check_absent
 from taskengine.define.checks import examine
 from taskengine.define.finding import Checked, Problem, Problems
 from taskengine.define.given import Doubts
@@ -32,11 +34,14 @@ _VALUES: Final = frozenset({"variables", "input", "output", "config", "input_map
 _LISTED: Final = 200  # entries of a folder that are compared with a mistyped file name
 
 
-def load_file(path: str | PathLike[str], *, max_steps: int = MAX_STEPS, finds_functions: bool = False) -> Checked:
+def load_file(
+    path: str | PathLike[str], *, max_steps: int = MAX_STEPS, finds_functions: bool = False, absent: Collection[str] = ()
+) -> Checked:
     """Read and check a YAML or JSON file, told apart by content. Raises ``NotFoundError`` when there is no such file.
 
     At most the document limit and one byte is read. A folder, a device or a file without permission is a finding.
     ``finds_functions``: warn of those that cannot be found from the file's folder.
+    ``absent``: and of steps that start one of these.
     """
     place = Path(path)
     file = str(path)
@@ -52,11 +57,17 @@ def load_file(path: str | PathLike[str], *, max_steps: int = MAX_STEPS, finds_fu
         return _unreadable(file, (error.strerror or "it cannot be opened").lower())
     except ValueError:
         return _unreadable(file, "its name holds a character that no file name can hold")
-    return load_text(data, file=file, max_steps=max_steps, folder=place.absolute().parent if finds_functions else None)
+    folder = place.absolute().parent if finds_functions else None
+    return load_text(data, file=file, max_steps=max_steps, folder=folder, absent=absent)
 
 
-def load_text(text: str | bytes, *, file: str, max_steps: int = MAX_STEPS, folder: Path | None = None) -> Checked:
-    """Read and check a YAML or JSON document; ``file`` is the name that findings carry, functions are looked for in ``folder``."""
+def load_text(
+    text: str | bytes, *, file: str, max_steps: int = MAX_STEPS, folder: Path | None = None, absent: Collection[str] = ()
+) -> Checked:
+    """Read and check a YAML or JSON document; ``file`` is the name that findings carry, functions are looked for in ``folder``.
+
+    ``absent``: workflows that are not where the document's steps would look for them.
+    """
     problems = Problems()
     decoded = decode(text, problems)
     source = Source(decoded, file=file)
@@ -71,6 +82,8 @@ def load_text(text: str | bytes, *, file: str, max_steps: int = MAX_STEPS, folde
                 from taskengine.define.lookup import check_functions  # noqa: PLC0415 -- parses Python, which only checking needs
 
                 check_functions(workflow, problems, folder=folder)
+            if absent:
+                check_absent(workflow, problems, absent=absent)
     findings = findings_of(problems, source, root=root)
     has_errors = any(finding.severity == "error" for finding in findings)
     return Checked(workflow=None if has_errors else workflow, findings=findings, text=decoded, file=file)
