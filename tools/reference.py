@@ -116,7 +116,8 @@ def _rule() -> list[str]:
         '| `{when: "children.failed < 3"}` | the expression does, over `children`, which has these counts |',
         "",
         "`children` has `total`, `completed`, `failed`, `cancelled`, `skipped` and `results`, a list of `{status, output}`.",
-        "One that was skipped is neither completed nor failed. Of the workflow's own steps one whose failure was handled counts as completed.",
+        "One that was skipped is neither completed nor failed. Of the workflow's own steps one whose failure was handled counts as",
+        "completed.",
     ]
 
 
