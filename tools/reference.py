@@ -21,6 +21,7 @@ import msgspec
 import taskengine
 import taskengine.testing
 from taskengine.adapters.function import binding
+from taskengine.cli.failures import FAILURES
 from taskengine.cli.pages import NAMES, pages
 from taskengine.define.config import LATER_TYPES, TYPES
 from taskengine.define.json_schema import workflow_schema
@@ -157,13 +158,23 @@ def errors() -> str:
         "",
     ]
     for one in pages():
-        if not one.code:
+        if one.severity == "failure":
             continue
         names = f" Names: {', '.join(f'`{name}`' for name in one.names)}." if one.names else ""
         lines += [f"## {one.code} {one.name}", "", f"*{one.severity}* · {_cell(one.what)}", ""]
         lines += [f"{_cell(one.why)}{names}", "", f"What to do: {_cell(one.fix)}", ""]
     lines += ["## Names", "", "| name | what | what to do |", "|---|---|---|"]
     lines += [f"| `{name}` | {_cell(what)} | {_cell(fix)} |" for name, (_, what, fix) in sorted(NAMES.items())]
+    lines += ["", "## Failures of tasks", ""]
+    lines += ["`handles` and `non_retryable_errors` of a step take these types, and the names in the last column. What a function"]
+    lines += [
+        "raises is a failure of its class's name, and matches the names of the base classes too; a `fail` step says its `type`."
+    ]
+    lines += ["", "| type | what | what to do | matched too by |", "|---|---|---|---|"]
+    lines += [
+        f"| `{kind}` | {_cell(what)} | {_cell(fix)} | {', '.join(f'`{name}`' for name in others)} |"
+        for kind, (what, fix, others) in sorted(FAILURES.items())
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -81,8 +81,9 @@ def test_status_and_explain_say_whose_decision_is_waited_for_and_how_it_is_given
     status = asking("instance", "status", "@latest").stdout
     assert re.search(r"ok +waiting .* waits for the decision of ann, bob until 20\S+Z", status)
     explained = asking("instance", "explain", "@latest")
-    assert "waits for the decision of ann, bob\n" in explained.stdout
-    assert re.search(r"next: task-engine task approve ex_\w+/ok\nnext: task-engine task reject ex_\w+/ok\n", explained.stderr)
+    assert "waits for the decision of ann, bob: pay? (asks for amount: integer)\n" in explained.stdout
+    assert re.search(r"""next: task-engine task approve ex_\w+/ok --by ann --data '{"amount": <integer>}'\n""", explained.stderr)
+    assert re.search(r"next: task-engine task reject ex_\w+/ok --by ann\n", explained.stderr)
     (reason, _) = data(asking("instance", "explain", "@latest", "-o", "json"))["reasons"]
     assert (reason["kind"], reason["until"][:2]) == ("approval", "20")
     detail = data(asking("instance", "status", "@latest", "--task", "ok", "-o", "json"))

@@ -49,7 +49,7 @@ def test_what_cannot_be_forked_is_refused_with_a_hint(folder: Folder) -> None:
     assert folder.run("run", "sum.yaml", "--input", "n=1").code == 0
     for words, said in (
         (("--from", "three"), "there is no task /three/"),
-        (("--from", "two", "--version", "9"), "version 9"),
+        (("--from", "two", "--version", "9"), 'has no version "9"\n  hint: it has 1'),
         (("--from", "two", "--input", "n=x"), "input.n"),
         ((), "Missing option '--from'"),
     ):

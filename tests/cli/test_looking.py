@@ -150,7 +150,16 @@ def test_the_keys_of_an_execution_are_those_of_the_interface(ask: Ask) -> None:
     assert listed["progress"].keys() == {"total", "completed", "failed"}
     document = json.loads(ask("instance", "status", "@failed", "-o", "json").stdout)
     assert document.keys() == EXECUTION_KEYS | {"input", "output", "error_code", "error_message", "tasks"}
-    assert document["progress"] == {"total": 2, "completed": 0, "failed": 1, "running": 0, "pending": 0}
+    assert document["progress"] == {
+        "total": 2,
+        "completed": 0,
+        "failed": 1,
+        "running": 0,
+        "waiting": 0,
+        "pending": 0,
+        "cancelled": 0,
+        "skipped": 1,
+    }
     assert (document["error_code"], document["error_message"]) == ("ValueError", "/load/ bad row 17")
 
 
@@ -162,9 +171,10 @@ def test_a_status_is_a_header_the_progress_and_a_line_for_each_task(ask: Ask) ->
     assert re.fullmatch(r"hello 1  ex_\w{26}  ✔ completed", lines[0])
     assert re.fullmatch(r"started \S+Z, took \S+s", lines[1])
     assert lines[2] == "Progress: 2/2 (100%)  2 completed"
-    assert lines[4].split() == ["TASK", "NAME", "STATUS", "ATTEMPT", "DURATION"]
-    assert re.fullmatch(r"✔ greet\s+Say hello\s+completed\s+1\s+\S+s", lines[5])
-    assert re.fullmatch(r"✔ rest\s+rest\s+completed\s+1", lines[6])
+    assert lines[3].startswith("Output: ")
+    assert lines[5].split() == ["TASK", "NAME", "STATUS", "ATTEMPT", "DURATION"]
+    assert re.fullmatch(r"✔ greet\s+Say hello\s+completed\s+1\s+\S+s", lines[6])
+    assert re.fullmatch(r"✔ rest\s+rest\s+completed\s+1", lines[7])
 
 
 def test_what_a_completed_execution_skipped_is_done(folder: Folder) -> None:

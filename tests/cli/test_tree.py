@@ -102,7 +102,7 @@ def test_tasks_know_what_they_are_below(ran: Folder) -> None:
     load, block = by_path["/each/[1]/load/"], by_path["/each/[1]/"]
     assert (load["parent_id"], block["parent_id"]) == (block["id"], by_path["/each/"]["id"])
     assert (load["depth"], block["depth"], by_path["/each/"]["depth"]) == (3, 2, 1)
-    assert (block["type"], block["step_id"], block["name"], block["status"]) == ("scope", "each", "[1]", "failed")
+    assert (block["type"], block["step_id"], block["name"], block["status"]) == ("item", "each", "[1]", "failed")
     assert load["idempotency_key"].endswith("/each/[1]/load/")
     assert (load["step_id"], load["type"], load["error_code"]) == ("load", "function", "ZeroDivisionError")
 
@@ -195,7 +195,7 @@ async def test_a_fan_out_is_folded_under_its_container() -> None:
         "● [19]/load running",
     ]
     assert lines[3].endswith("ValueError: no 5")
-    assert "30 completed" in lines[-1]
+    assert "15 completed, 1 failed, 5 running" in lines[-1]
 
 
 # ── variables ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -256,7 +256,7 @@ def test_explain_names_what_is_paused_around_a_task(tmp_path: Path) -> None:
     assert folder.run("instance", "pause", "@latest", "--task", "each/[1]").code == 0
     found = folder.run("instance", "explain", "@latest", "-o", "json").data
     reasons = {one["path"]: (one["kind"], one["text"]) for one in found["reasons"]}
-    assert reasons["/each/[1]/wait/"] == ("paused", "/each/[1]/ is paused")
+    assert reasons["/each/[1]/wait/"] == ("paused", "/each/[1]/ is paused; after that it waits for signal go")
     assert any(one.endswith("--task 'each/[1]'") for one in found["next"])
     assert "each/[1]/wait" in folder.run("instance", "explain", "@latest").stdout
     assert folder.run("instance", "resume", "@latest", "--task", "each/[1]").code == 0

@@ -98,7 +98,7 @@ class Watch:
     def see(self, event: ev.Event) -> None:
         """Look at one event."""
         assert not self.has_ended or isinstance(event, ev.ExecutionRetried), f"{event} after the end"
-        if self._begins(event):
+        if self.begins(event):
             blocked = self.tree.ways_up(event.task) & (self.paused | self.cancelled)  # type: ignore[union-attr]
             assert not blocked, f"{event} begins below {blocked}"
             assert event.task not in self.completed, f"{event}: it has completed before"  # type: ignore[union-attr]
@@ -112,7 +112,8 @@ class Watch:
         self._attempt(event)
         self.seen[type(event).__name__] += 1
 
-    def _begins(self, event: ev.Event) -> bool:
+    def begins(self, event: ev.Event) -> bool:
+        """Whether something begins with this event."""
         if isinstance(event, ev.TaskCompleted):
             step = self.tree.steps[event.task]
             return step is not None and (step.type in AT_ONCE or event.task in self.waiting)

@@ -585,7 +585,8 @@ def test_no_value_of_a_config_breaks_a_turn(kind: str) -> None:
 
 
 def test_items_are_bounded_by_name() -> None:
-    scene = Scene(mapped("each", noop("x"), items="{{ input.items }}")).start(given={"items": [0] * 100_001})
+    items: list[Json] = [0] * 100_001
+    scene = Scene(mapped("each", noop("x"), items="{{ input }}")).start(given=items)
     assert scene.state.error is not None
     assert "100,001 items, 100,000 are allowed" in scene.state.error.message
 

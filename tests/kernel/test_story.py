@@ -8,7 +8,7 @@ from taskengine.errors import NotFoundError
 from taskengine.model import command as cmd
 from taskengine.model.value import TaskError
 from taskengine.model.workflow import Join, RetryPolicy
-from tests.kernel.scene import Scene, function, noop, wait
+from tests.kernel.scene import Scene, condition, function, mapped, noop, parallel, wait
 
 TWICE = RetryPolicy(max_attempts=2, initial_interval_ms=1_500, jitter=0.0)
 
@@ -152,3 +152,30 @@ def test_a_path_that_is_not_there_has_no_story() -> None:
     for tell in (scene.story, scene.why):
         with pytest.raises(NotFoundError):
             tell("/nowhere/")
+
+
+def test_a_container_tells_what_it_opens_by_name() -> None:
+    scene = Scene(
+        parallel("side", branches={"left": (noop("l"),), "right": (noop("r"),)}),
+        condition("check", cases={"input > 10": (noop("big"),), "": (noop("small"),)}),
+        mapped("each", noop("a"), items=[1, 2, 3]),
+    ).start(given=1)
+    opened = [[line for line in scene.story(path) if line.startswith("opens")] for path in ("/side/", "/check/", "/each/")]
+    assert opened == [["opens left, right"], ["opens else"], ["opens [0] to [2]"]]
+
+
+def test_a_path_that_is_not_there_is_answered_with_those_that_end_so() -> None:
+    scene = Scene(mapped("each", noop("a"), items=[1, 2, 3, 4])).start()
+    with pytest.raises(NotFoundError) as caught:
+        scene.why("/a/")
+    assert caught.value.hint == "did you mean /each/[0]/a/ or /each/[1]/a/ or /each/[2]/a/?"
+    with pytest.raises(NotFoundError) as caught:
+        scene.why("/absent/")
+    assert caught.value.hint == "paths look like / or /load/ or /each/[3]/load/"
+
+
+def test_a_wait_says_which_filter_has_refused_how_many_signals() -> None:
+    scene = Scene(wait("letter", config={"signal": "letter", "filter": "event == 7"})).start()
+    scene.signal("letter", 8)
+    scene.signal("letter", 9)
+    assert scene.why("/letter/") == "waits for signal letter; its filter has refused 2: event == 7"

@@ -13,7 +13,7 @@ from taskengine import Engine, NodeSettings, Step, TaskContext, Workflow
 from taskengine.adapters.memory import MemoryDatabase, MemoryStore
 from taskengine.errors import CommandRefusedError
 from taskengine.model.status import Outcome, Status
-from taskengine.model.workflow import Block, RetryPolicy
+from taskengine.model.workflow import Block, OnFailure, RetryPolicy
 from taskengine.ports.store import ExecutionFilter, Summary
 
 CHILD = Workflow(
@@ -88,6 +88,17 @@ async def test_a_child_that_fails_or_cannot_begin_fails_its_step(store: Any, wor
         assert result.status is Status.FAILED
         assert result.error is not None
         assert said in result.error.message
+
+
+async def test_a_workflow_that_calls_another_one_only_to_undo_something_is_undone(store: Any) -> None:
+    undo = Step(id="", type="workflow", config={"workflow": "child"}, input_mapping={"x": 1})
+    done = Step(id="done", type="function", config={"function": "add", "params": {"x": 1}}, compensate=undo)
+    stop = Step(id="stop", type="fail", depends_on=("done",), config={"message": "no"})
+    async with make(store) as engine:
+        await engine.deploy(CHILD)
+        workflow = Workflow(name="undoing", steps=(done, stop), on_failure=OnFailure.COMPENSATE)
+        result = await (await engine.execute_workflow(workflow)).result(timeout=10)
+        assert (result.status, result.outcome) == (Status.FAILED, Outcome.COMPENSATED)
 
 
 async def test_a_detached_child_goes_its_own_way(store: Any) -> None:

@@ -78,6 +78,20 @@ async def test_a_form_is_found_inside_containers_and_may_be_of_any_type(store: A
     assert result.output == {"left": [5]}
 
 
+async def test_a_form_of_an_approval_that_undoes_a_step_is_judged_too(store: Any) -> None:
+    undo = Step(id="", type="approval", config={"form": {"type": "integer"}, "deadline": "1h"})
+    done = Step(id="done", type="parallel", compensate=undo, blocks=(Block(name="one", steps=(Step(id="a", type="noop"),)),))
+    waits = Step(id="waits", type="wait", depends_on=("done",), config={"signal": "never", "deadline": "1h"})
+    async with Engine(store) as engine:
+        one = await engine.execute_workflow(Workflow(name="undoing", steps=(done, waits)))
+        await engine.cancel_instance(one.id, compensate=True)
+        with pytest.raises(ValidationError):
+            await engine.decide(one.id, "/done/[undo]/", data="five")
+        await engine.decide(one.id, "/done/[undo]/", data=5)
+        result = await one.result(timeout=10)
+    assert (result.status, result.outcome) == (Status.CANCELLED, Outcome.COMPENSATED)
+
+
 async def test_data_without_a_form_is_kept_as_it_is(store: Any) -> None:
     async with Engine(store) as engine:
         one = await engine.execute_workflow(asking(deadline="1h"))

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from taskengine.app.engine import Engine
-from taskengine.errors import CommandRefusedError, ConflictError, LimitError, StorageError
+from taskengine.errors import (
+    CommandRefusedError,
+    ConflictError,
+    LimitError,
+    NotFoundError,
+    StorageError,
+    ValidationError,
+)
 from taskengine.model.workflow import Workflow
 from taskengine.runtime.resident import Result
 from taskengine.testing.simulation import Chance, NodeGone, SimNode, SimulationError, World
@@ -20,7 +27,7 @@ from tests.simulation.workloads import SIGNALS
 
 TRIES: Final = 12
 NOT_TOLD: Final = (StorageError, NodeGone, TimeoutError)
-REFUSED: Final = (CommandRefusedError, LimitError)
+REFUSED: Final = (CommandRefusedError, LimitError, NotFoundError, ValidationError)
 
 
 @dataclass
@@ -42,6 +49,11 @@ class Ledger:
         deed = Deed(kind, tag)
         self.deeds.append(deed)
         return deed
+
+    @staticmethod
+    def draft() -> Deed:
+        """A deed that no history tells of."""
+        return Deed("", "")
 
     def settle(self, world: World) -> None:
         """Compare what clients were told with the histories. Raises ``SimulationError``."""
@@ -96,7 +108,7 @@ class Client:
         tag = self._tag()
         deed = self._ledger.enter("start", tag)
         key = tag if chance.happens(0.75) else ""
-        params = {"number": chance.randint(0, 6)}
+        params = self._params()
         priority = chance.randint(0, 9) if chance.happens(0.2) else None
 
         async def begin(engine: Engine) -> str:
@@ -112,6 +124,9 @@ class Client:
         for execution_id in dict.fromkeys(answer for answer in answers if answer is not None):
             self._world.audit.acknowledged("start", tag, execution_id=execution_id)
             self._known.append(execution_id)
+
+    def _params(self) -> dict[str, Any]:
+        return {"number": self._chance.randint(0, 6)}
 
     async def signal(self, execution_id: str, name: str) -> None:
         tag = self._tag()
@@ -136,22 +151,31 @@ class Client:
             self._world.audit.acknowledged("signal", deed.tag, execution_id=execution_id)
 
     async def control(self, kind: str, execution_id: str, path: str) -> None:
+        """Ask for a control, once."""
+        methods: dict[str, Callable[[Engine], Callable[..., Awaitable[None]]]] = {
+            "pause": lambda engine: engine.pause_instance,
+            "resume": lambda engine: engine.resume_instance,
+            "cancel": lambda engine: engine.cancel_instance,
+            "terminate": lambda engine: engine.terminate_instance,
+            "retry": lambda engine: engine.retry_instance,
+        }
+        await self._once(kind, execution_id, lambda engine, tag: methods[kind](engine)(execution_id, path=path, by=tag), path=path)
+
+    async def _once(self, kind: str, execution_id: str, work: Callable[[Engine, str], Awaitable[None]], *, path: str = "/") -> None:
+        """A deed that cannot be repeated; ``work`` gets its tag."""
         tag = self._tag()
         deed = self._ledger.enter(kind, tag)
 
         async def command(engine: Engine) -> bool:
-            methods: dict[str, Callable[..., Awaitable[None]]] = {
-                "pause": engine.pause_instance,
-                "resume": engine.resume_instance,
-                "cancel": engine.cancel_instance,
-                "terminate": engine.terminate_instance,
-                "retry": engine.retry_instance,
-            }
-            await methods[kind](execution_id, path=path, by=tag)
+            await work(engine, tag)
             return True
 
         if await self._insist(deed, command, is_repeatable=False):
-            self._world.audit.acknowledged(kind, tag, execution_id=execution_id, path=path)
+            self._told(kind, tag, execution_id=execution_id, path=path)
+
+    def _told(self, kind: str, tag: str, *, execution_id: str, path: str) -> None:
+        """A control is true."""
+        self._world.audit.acknowledged(kind, tag, execution_id=execution_id, path=path)
 
     async def wait(self, execution_id: str, *, timeout_s: float | None) -> None:
         """Wait for a result; not getting one in time is fine, a wrong one is not."""
@@ -171,7 +195,8 @@ class Client:
             node = await self._some_node()
             try:
                 answer = await self._world.call(node, work, timeout_s=self._chance.choice((0.5, 5.0, 40.0)))
-            except REFUSED:
+            except REFUSED as refusal:
+                self._world.counts[f"refused {refusal.name}"] += 1
                 # After a try that may have worked, a refusal says nothing about that one.
                 if attempt == 0 and deed.outcome == "not told":
                     deed.outcome = "refused"

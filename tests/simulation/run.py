@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("seeds", nargs="+", help="a seed, or FIRST-LAST")
     parser.add_argument("--strict", action="store_true", help="snapshot every 3 events, batch cap 1, cache 0")
     parser.add_argument("--memory", action="store_true", help="on the memory store instead of SQLite")
-    parser.add_argument("--blocks", action="store_true", help="workflows with steps in steps")
+    parser.add_argument("--whole", action="store_true", help="workflows of the whole language")
     parser.add_argument("--verbose", action="store_true", help="the engine's log")
     given = parser.parse_args(arguments)
     logging.getLogger("taskengine").addHandler(logging.NullHandler())
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     failed: Counter[str] = Counter()
     for seed in seeds_of(given.seeds):
         try:
-            outcome = run(seed, is_strict=given.strict, in_memory=given.memory, has_blocks=given.blocks)
+            outcome = run(seed, is_strict=given.strict, in_memory=given.memory, is_whole=given.whole)
         except SimulationError as error:
             failed[error.name] += 1
             print(f"seed {seed}: {error.name}: {error.message}", flush=True)

@@ -17,7 +17,9 @@ from typing import Any, Final
 
 import msgspec
 
+from taskengine.kernel.approval import is_asking
 from taskengine.model.status import Phase
+from taskengine.model.workflow import Workflow
 from taskengine.runtime.settings import NodeSettings
 from taskengine.testing.simulation import (
     Chance,
@@ -33,10 +35,14 @@ from taskengine.testing.simulation import (
 )
 from taskengine.testing.simulation.audit import Record
 from tests.simulation.clients import Client, Ledger
+from tests.simulation.families import Families
+from tests.simulation.language import LanguageGenerator
+from tests.simulation.people import Person
 from tests.simulation.workloads import WorkflowGenerator, functions
 
 STRICT: Final = {"snapshot_every": 3, "park_snapshot_after": 1, "batch_cap": 1, "cache": 0}
 LIVENESS_S: Final = 600.0  # after healing, everything has ended by then
+LETTERS_S: Final = 30.0  # what executions tell each other has come by then
 QUIET_S: Final = 45.0  # ... and a little later nothing waits for anything
 STAYS_QUIET_S: Final = 8.0  # ... for longer than any pause of a node between two looks
 CARE_S: Final = 45.0  # an owner that read nothing for so long has forgotten
@@ -56,26 +62,26 @@ class Outcome:
     counts: Counter[str]
 
 
-def run(seed: int, *, is_strict: bool = False, in_memory: bool = False, has_blocks: bool = False) -> Outcome:
-    """Run one seed on the SQLite store (or the memory store); ``has_blocks``: workflows with steps in steps.
+def run(seed: int, *, is_strict: bool = False, in_memory: bool = False, is_whole: bool = False) -> Outcome:
+    """Run one seed on the SQLite store (or the memory store); ``is_whole``: workflows of the whole language.
 
     Raises ``SimulationError`` naming the broken promise.
     """
     with tempfile.TemporaryDirectory(prefix="simulation-", dir=MEMORY if MEMORY.is_dir() else None) as directory:
         disk = MemoryDisk() if in_memory else SqliteDisk(Path(directory) / "sim.db")
-        return Scenario(seed, disk, is_strict=is_strict, has_blocks=has_blocks).run()
+        return Scenario(seed, disk, is_strict=is_strict, is_whole=is_whole).run()
 
 
 class Scenario:
     """One run."""
 
-    def __init__(self, seed: int, disk: MemoryDisk | SqliteDisk, *, is_strict: bool, has_blocks: bool) -> None:
+    def __init__(self, seed: int, disk: MemoryDisk | SqliteDisk, *, is_strict: bool, is_whole: bool) -> None:
         chance = Chance(seed)
         shape = chance.fork("shape")
         self.seed = seed
         self.shape = shape
         self.is_strict = is_strict
-        self.has_blocks = has_blocks
+        self.is_whole = is_whole
         self.world = World(
             chance,
             disk,
@@ -83,6 +89,9 @@ class Scenario:
             functions=self._functions,
             faults=shape.choice((0.0, 0.3, 1.0, 1.0, 3.0)),
         )
+        self.families = Families(self.world)
+        if is_whole:
+            self.world.audit.on_event = self.families.see
         self.ledger = Ledger()
         self.known: list[str] = []
         self.forgotten: dict[tuple[str, int], float] = {}
@@ -111,15 +120,15 @@ class Scenario:
 
     async def _main(self) -> None:
         world, chance = self.world, self.world.chance
-        generator = WorkflowGenerator(chance.fork("workflows"), poison=0.3 if self.has_poison else 0.0, has_blocks=self.has_blocks)
+        kind = LanguageGenerator if self.is_whole else WorkflowGenerator
+        generator = kind(chance.fork("workflows"), poison=0.3 if self.has_poison else 0.0)
         workflows = [generator.workflow(number) for number in range(self.shape.randint(2, 6))]
-        clients = [
-            Client(f"c{number}", world, chance=chance.fork(f"c{number}"), ledger=self.ledger, workflows=workflows, known=self.known)
-            for number in range(self.shape.randint(1, 3))
-        ]
+        clients = [self._client(f"c{number}", workflows) for number in range(self.shape.randint(1, 3))]
         async with asyncio.TaskGroup() as everybody:
             watchdog = everybody.create_task(self._keep_nodes())
             mischief = everybody.create_task(self._make_mischief())
+            if isinstance(clients[0], Person):
+                await clients[0].deploy(workflows)
             async with asyncio.TaskGroup() as living:
                 for client in clients:
                     living.create_task(client.live(until=self.chaos_s))
@@ -129,6 +138,15 @@ class Scenario:
             watchdog.cancel()
         self._settle()
         await self._leave()
+
+    def _client(self, name: str, workflows: list[Workflow]) -> Client:
+        kind = Person if self.is_whole else Client
+        client = kind(
+            name, self.world, chance=self.world.chance.fork(name), ledger=self.ledger, workflows=workflows, known=self.known
+        )
+        if isinstance(client, Person):
+            client.families = self.families
+        return client
 
     # ── chaos ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -169,6 +187,9 @@ class Scenario:
     async def _finish(self, clients: list[Client]) -> None:
         """Do for each execution what only a person can do, until all have ended; then wait until nothing is under way."""
         world, loop = self.world, self.world.loop
+        if self.is_whole:
+            await asyncio.sleep(LETTERS_S)
+            self.families.must_have_heard()
         give_up_at = loop.time() + LIVENESS_S
         while open_ones := [one for one in world.audit.records.values() if not one.state.is_finished]:
             if loop.time() > give_up_at:
@@ -221,7 +242,10 @@ class Scenario:
                 continue
             if task.is_stuck:
                 is_hopeless = task.attempt > HOPELESS
-                await client.control("cancel" if is_hopeless else "retry", execution_id, path)
+                end = "cancel" if state.saga is None else "terminate"  # what undoes others is not cancelled
+                await client.control(end if is_hopeless else "retry", execution_id, path)
+            elif isinstance(client, Person) and is_asking(state, number):
+                await client.decide(record, path)
             elif task.signal:
                 await client.signal(execution_id, task.signal)
 
@@ -231,6 +255,7 @@ class Scenario:
         """Nothing is under way: every account agrees."""
         world = self.world
         self.ledger.settle(world)
+        self.families.settle()
         world.audit.close_the_books(node.node_id for node in world.serving())
 
     async def _leave(self) -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["PAST"]
+__all__ = ["PAST", "PAST_WHOLE"]
 
 # (seed, whether with the strict settings)
 PAST: Final[tuple[tuple[int, bool], ...]] = (
     (3, False),  # a signal sent twice at the same time, once through the inbox, was taken twice
+    (4, True),  # a signal that went through the inbox without its mark was taken twice
     (4, False),  # an attempt reported its end after its time had run out in memory, and nobody took the error
     (7, False),  # likewise a signal, repeated on another node
     (9, False),  # a state dropped for a repeated mark was never read again by its owner
@@ -28,4 +29,19 @@ PAST: Final[tuple[tuple[int, bool], ...]] = (
     (20796, False),  # an execution whose last attempt was stopped by a timeout stayed in memory, owned, instead of being parked
     (30297, True),  # what became ready in a turn that gave no slot was never begun
     (31300, True),  # as 20641
+)
+
+# The same in worlds of the whole language: those that broke a promise, and those in which mutants of `families.py` break one.
+PAST_WHOLE: Final[tuple[tuple[int, bool], ...]] = (
+    (26, False),  # a pause was told to a child that could not begin just then, refused, and forgotten
+    (108, False),  # a child was begun on two nodes at once, and on one of them ran twice
+    (137, True),  # a pause through another node was acknowledged before the child had it
+    (165, True),  # a pause did not wait for what was being terminated
+    (296, False),  # what only a compensation told others was never told
+    (561, True),  # a pause did not reach a child that a person had let go on before
+    (2, False),
+    (4, False),
+    (6, True),
+    (11, False),
+    (37, False),
 )

@@ -13,11 +13,14 @@ from taskengine import NodeSettings, TaskContext
 from taskengine.adapters.memory import MemoryDatabase, MemoryStore
 from taskengine.app.engine import Engine
 from taskengine.errors import CommandRefusedError, StorageError
+from taskengine.model import event as ev
+from taskengine.model.codec import decode_event
 from taskengine.model.workflow import OnError, Step, Workflow
 from taskengine.ports.lane import LaneFactory
-from taskengine.ports.store import Append, CommitUnknownError, Head, Message, Store, Verdict
+from taskengine.ports.store import Append, CommitUnknownError, Head, Message, Store, StoredWorkflow, Verdict
 from taskengine.runtime.resident import Result
 from taskengine.testing.simulation import Chance, Faults, MemoryDisk, SimNode, UniformPicker, World
+from taskengine.testing.simulation.audit import Record
 
 T = TypeVar("T")
 
@@ -56,7 +59,14 @@ class MoodyStore(MemoryStore):
             raise StorageError("database_not_accessible", "the connection is broken")
         return await super().heads(execution_ids)
 
+    async def workflow(self, workflow_id: str, version: str) -> StoredWorkflow | None:
+        while f"slow to find {workflow_id}" in self._moods:
+            await asyncio.sleep(0.01)
+        return await super().workflow(workflow_id, version)
+
     async def pending(self, node_id: str, *, after: int, limit: int) -> list[Message]:
+        if "deaf" in self._moods:
+            raise StorageError("store_busy", "somebody else writes")
         if self._has("pending_fails"):
             raise StorageError("store_busy", "somebody else writes")
         return await super().pending(node_id, after=after, limit=limit)
@@ -316,3 +326,166 @@ def test_a_graceful_stop_gives_attempts_back_uncounted(moods: tuple[str, ...]) -
     [record] = stage.world.audit.records.values()
     assert stage.count("TaskAttemptLost") == 1
     assert any(b'"is_counted":false' in body for body in record.bodies)
+
+
+CALLS = Step(id="sub", type="workflow", config={"workflow": "called"})
+
+
+async def deploy(stage: Stage, node: SimNode, *steps: Step) -> None:
+    """The workflow that ``CALLS`` starts."""
+
+    async def keep(engine: Engine) -> None:
+        await engine.deploy(Workflow(name="called", steps=steps))
+
+    await stage.ask(node, keep)
+
+
+def child(stage: Stage) -> Record:
+    """The execution that another one has started."""
+    return next(record for record in stage.world.audit.records.values() if record.state.parent is not None)
+
+
+async def born(stage: Stage) -> Record:
+    while not any(record.state.parent is not None for record in stage.world.audit.records.values()):
+        await asyncio.sleep(0.01)
+    return child(stage)
+
+
+def test_a_pause_through_another_node_is_true_when_the_child_has_it_too() -> None:
+    stage = Stage()
+
+    def hears_nothing_for_a_while(record: Record, event: ev.Event) -> None:
+        if isinstance(event, ev.SubtreePaused) and record.state.parent is None:
+            stage.disk.moods[0].add("deaf")
+            asyncio.get_running_loop().call_later(2, stage.disk.moods[0].discard, "deaf")
+
+    stage.world.audit.on_event = hears_nothing_for_a_while
+
+    async def story() -> bool:
+        owner, other = await stage.node(), await stage.node()
+        long = Step(id="long", type="function", config={"function": "work", "params": {"seconds": 60}})
+        await deploy(stage, owner, long)
+        execution_id = await stage.start(owner, CALLS, long)
+        record = await born(stage)
+        await stage.ask(other, lambda engine: engine.pause_instance(execution_id, by="somebody"))
+        return record.state.is_paused
+
+    assert stage.play(story)
+    assert stage.disk.moods[0] == set()
+
+
+def test_a_pause_is_true_when_the_childs_own_child_has_it_too() -> None:
+    stage = Stage()
+
+    def hears_nothing_for_a_while(record: Record, event: ev.Event) -> None:
+        parent = record.state.parent
+        if isinstance(event, ev.SubtreePaused) and parent is not None and parent.depth == 1:
+            stage.disk.moods[0].add("deaf")
+            asyncio.get_running_loop().call_later(2, stage.disk.moods[0].discard, "deaf")
+
+    stage.world.audit.on_event = hears_nothing_for_a_while
+
+    async def story() -> list[bool]:
+        node = await stage.node()
+        await deploy(stage, node, PATIENT)
+        middle = Workflow(name="middle", steps=(CALLS,))
+        await stage.ask(node, lambda engine: engine.deploy(middle))
+        execution_id = await stage.start(node, msgspec.structs.replace(CALLS, config={"workflow": "middle"}))
+        while len(stage.world.audit.records) < 3:
+            await asyncio.sleep(0.01)
+        await stage.ask(node, lambda engine: engine.pause_instance(execution_id))
+        return [record.state.is_paused for record in stage.world.audit.records.values()]
+
+    assert stage.play(story) == [True] * 3
+
+
+def test_a_control_that_a_child_refuses_is_true_all_the_same() -> None:
+    stage = Stage()
+
+    async def story() -> float:
+        node = await stage.node()
+        await deploy(stage, node, PATIENT)
+        execution_id = await stage.start(node, CALLS)
+        await born(stage)
+        before = stage.world.loop.time()
+        await stage.ask(node, lambda engine: engine.pause_instance(execution_id, path="/sub/"))
+        await stage.ask(node, lambda engine: engine.pause_instance(execution_id))  # the child is paused already
+        return stage.world.loop.time() - before
+
+    assert stage.play(story) < 5
+
+
+def test_a_letter_that_has_to_wait_keeps_those_behind_it() -> None:
+    stage = Stage()
+
+    async def story() -> bool:
+        node = await stage.node()
+        await deploy(stage, node, PATIENT)
+        stage.disk.moods[0].add("heads_down")  # the child cannot begin
+        execution_id = await stage.start(node, CALLS)
+        pausing = asyncio.create_task(stage.ask(node, lambda engine: engine.pause_instance(execution_id)))
+        await asyncio.sleep(0.3)
+        stage.disk.moods[0].discard("heads_down")
+        await pausing
+        return child(stage).state.is_paused
+
+    assert stage.play(story)
+
+
+def test_controls_of_a_child_are_applied_in_the_order_in_which_its_parent_was_told() -> None:
+    stage = Stage()
+
+    async def story() -> list[str]:
+        node = await stage.node()
+        await deploy(stage, node, PATIENT)
+        execution_id = await stage.start(node, CALLS)
+        record = await born(stage)
+        stage.disk.moods[0].add("deaf")
+        asked = []
+        for what in ("pause_instance", "resume_instance", "pause_instance"):
+            asked.append(asyncio.create_task(stage.ask(node, lambda engine, what=what: getattr(engine, what)(execution_id))))
+            await asyncio.sleep(0.1)
+        assert not any(one.done() for one in asked)
+        stage.disk.moods[0].discard("deaf")
+        await asyncio.gather(*asked)
+        return [type(decode_event(body)).__name__ for body in record.bodies][-3:]
+
+    assert stage.play(story) == ["SubtreePaused", "SubtreeResumed", "SubtreePaused"]
+
+
+def test_a_child_that_another_node_began_in_the_same_moment_is_left_as_it_is() -> None:
+    stage = Stage()
+
+    async def story() -> str:
+        first, second = await stage.node(), await stage.node()
+        await deploy(stage, second, PATIENT, msgspec.structs.replace(SECOND, depends_on=("one",)))
+        stage.disk.moods[0].add("slow to find called")
+        stage.disk.moods[1].add("deaf")
+        execution_id = await stage.start(second, CALLS)
+        await asyncio.sleep(0.5)  # the first one has begun to begin it
+        stage.disk.moods[1].discard("deaf")
+        record = await born(stage)
+        await stage.signal(first, record.execution_id, "go on")
+        stage.disk.moods[0].discard("slow to find called")
+        return (await stage.result(second, execution_id)).status
+
+    assert stage.play(story) == "completed"
+    assert stage.count("TaskAttemptLost") == 0
+
+
+def test_a_person_cannot_let_a_child_go_on_that_is_held_with_its_parent() -> None:
+    stage = Stage()
+
+    async def story() -> bool:
+        node = await stage.node()
+        await deploy(stage, node, PATIENT)
+        execution_id = await stage.start(node, CALLS)
+        record = await born(stage)
+        await stage.ask(node, lambda engine: engine.pause_instance(execution_id, path="/sub/"))
+        with pytest.raises(CommandRefusedError):
+            await stage.ask(node, lambda engine: engine.resume_instance(record.execution_id))
+        await stage.ask(node, lambda engine: engine.pause_instance(execution_id))
+        await stage.ask(node, lambda engine: engine.resume_instance(execution_id, path="/sub/"))
+        return record.state.is_paused
+
+    assert stage.play(story)

@@ -14,14 +14,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from taskengine import TaskContext
-from taskengine.model.workflow import Block, Join, Limits, OnError, RetryPolicy, Step, Success, Workflow
+from taskengine.model.workflow import Join, Limits, OnError, RetryPolicy, Step, Workflow
 from taskengine.testing.simulation import Chance, SimNode, World
 from taskengine.testing.simulation.environment import EPOCH_AT
 
 SIGNALS: Final = ("alpha", "beta")
 ERRORS: Final[Mapping[str, type[Exception]]] = {"ValueError": ValueError, "KeyError": KeyError, "OSError": OSError}
 TALKATIVE: Final = frozenset({"ok:20", "ok:200", "ok:1500", "fail:ValueError:20", "hang"})  # they tell how far they are
-_DEEPEST: Final = 2
 FOREVER_S: Final = 1_000_000.0
 
 
@@ -72,16 +71,11 @@ async def _play(world: World, node: SimNode, line: str) -> None:
 
 
 class WorkflowGenerator:
-    """Draws workflows. ``poison`` lets some of them hold a step that takes its process with it every time.
+    """Draws workflows. ``poison`` lets some of them hold a step that takes its process with it every time."""
 
-    ``has_blocks``: some steps hold blocks of others, up to two deep.
-    """
-
-    def __init__(self, chance: Chance, *, poison: float = 0.0, has_blocks: bool = False) -> None:
+    def __init__(self, chance: Chance, *, poison: float = 0.0) -> None:
         self._chance = chance
         self._poison = poison
-        self._has_blocks = has_blocks
-        self._depth = 0
 
     def workflow(self, number: int) -> Workflow:
         """One workflow of up to nine steps."""
@@ -114,55 +108,20 @@ class WorkflowGenerator:
             "priority": chance.randint(0, 9) if chance.happens(0.2) else None,
             "handles": ("ValueError", "Timeout") if join in {Join.ANY_FAILED, Join.ALL_DONE} and chance.happens(0.6) else (),
         }
-        kinds = {"function": 14, "wait": 4, "noop": 2}
-        if self._has_blocks:
-            kinds |= {"set": 2} | ({"condition": 2, "parallel": 3, "map": 4, "loop": 4} if self._depth < _DEEPEST else {})
-        match chance.weighed(kinds):
-            case "set":
-                return Step(type="set", config={"limit": chance.randint(1, 5)}, **common)
-            case "condition" | "parallel" | "map" | "loop" as kind:
-                return self._container(kind, common)
+        return self._of_kind(chance.weighed(self._kinds()), common)
+
+    def _kinds(self) -> dict[str, float]:
+        """How likely each type of step is, here."""
+        return {"function": 14, "wait": 4, "noop": 2}
+
+    def _of_kind(self, kind: str, common: dict[str, Any]) -> Step:
+        match kind:
             case "wait":
                 return Step(type="wait", config=self._wait(), **common)
             case "noop":
                 return Step(type="noop", **common)
             case _:
-                return self._function(common, depends_on)
-
-    def _container(self, kind: str, common: dict[str, Any]) -> Step:
-        """A group; a map with windows, a loop that may stop, both with loops and conditions in them."""
-        chance = self._chance
-        config: dict[str, Any] = {}
-        if kind == "condition":
-            blocks = (Block(when=self._condition(()), steps=self._inner()), Block(steps=self._inner()))
-        elif kind == "parallel":
-            blocks = tuple(Block(name=name, steps=self._inner()) for name in ("left", "right"))
-        else:
-            blocks = (Block(steps=self._inner()),)
-            if kind == "map" or chance.happens(0.4):
-                config["items"] = list(range(chance.randint(0, 3)))
-                config |= {"max_concurrency": chance.randint(1, 2)} if chance.happens(0.4) else {}
-            else:
-                config = {
-                    "until": chance.choice(("index >= 2", "variables.limit > 3", "false")),
-                    "max_iterations": chance.randint(1, 3),
-                }
-        return Step(
-            type=kind,
-            blocks=blocks,
-            config=config,
-            success=Success(percent=50.0) if chance.happens(0.4) else None,
-            timeout_ms=chance.randint(500, 8_000) if chance.happens(0.15) else None,
-            **common,
-        )
-
-    def _inner(self) -> tuple[Step, ...]:
-        self._depth += 1
-        steps: list[Step] = []
-        for index in range(self._chance.randint(1, 3)):
-            steps.append(self._step(f"s{self._depth}{index}x", steps))
-        self._depth -= 1
-        return tuple(steps)
+                return self._function(common, common["depends_on"])
 
     def _condition(self, depends_on: tuple[str, ...]) -> str:
         choices = ["input.number > 3", "input.number > variables.limit", "true"]

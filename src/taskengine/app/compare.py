@@ -21,6 +21,7 @@ class Side(NamedTuple):
     variables: Mapping[str, Json]
     tasks: Mapping[str, WireTask]
     outputs: Mapping[str, Json]
+    taken_over: frozenset[str]  # by a fork: paths; what is inside of them is not there, and nothing is lost
 
 
 class _Nothing:
@@ -83,6 +84,8 @@ def _execution(a: Side, b: Side) -> _Found:
 def _tasks(a: Side, b: Side) -> _Found:
     for path in {**a.tasks, **b.tasks}:
         one, other = a.tasks.get(path), b.tasks.get(path)
+        if (one is None and _is_taken_over(path, a)) or (other is None and _is_taken_over(path, b)):
+            continue
         if one is None or other is None:
             yield _line(path, "status", a=_NOTHING if one is None else one.status, b=_NOTHING if other is None else other.status)
             continue
@@ -93,6 +96,10 @@ def _tasks(a: Side, b: Side) -> _Found:
         yield _line(path, "duration", a=one.duration, b=other.duration)
         yield _line(path, "error", a=_error(one.error_code, one.error_msg), b=_error(other.error_code, other.error_msg))
         yield _line(path, "output", a=a.outputs.get(path, _NOTHING), b=b.outputs.get(path, _NOTHING))
+
+
+def _is_taken_over(path: str, side: Side) -> bool:
+    return any(path.startswith(taken) for taken in side.taken_over)
 
 
 def _error(code: object, message: object) -> Json:

@@ -6,22 +6,28 @@ Reads only. What it says of a task is what admission would find; what it says of
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from contextlib import redirect_stdout
 from shlex import quote
 from typing import Final
 
+from msgspec.structs import replace
+
 from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
-from taskengine.app.approval import decision_commands, until_when
+from taskengine.app.advice import advice
+from taskengine.app.approval import decision_commands, in_words, question, until_when
 from taskengine.app.inspect import Inspector, why_now
 from taskengine.app.tree import is_scope, label_of
+from taskengine.errors import NotFoundError
 from taskengine.kernel.approval import is_asking
 from taskengine.kernel.state import Execution
-from taskengine.kernel.story import why
+from taskengine.kernel.story import NOT_TAKEN_UP, waits_for, why
+from taskengine.kernel.task import Task
 from taskengine.kernel.timing import Clock
 from taskengine.model.codec import decode_event
 from taskengine.model.event import SubtreePaused
 from taskengine.model.ids import task_id
-from taskengine.model.status import Outcome, Phase, Status
+from taskengine.model.status import Phase
 from taskengine.ports.store import Summary
 from taskengine.wire.execution import WireExplanation, WireReason
 from taskengine.wire.instant import iso_instant
@@ -29,6 +35,21 @@ from taskengine.wire.instant import iso_instant
 __all__ = ["explain"]
 
 _FUNCTIONS: Final = 100  # that are looked for; a workflow of many steps has few functions
+# What is said of how many tasks, by the kind of their reason; containers wait for what is inside of them.
+_WORDS: Final = {
+    "function_not_found": "without a function",
+    "running": "running",
+    "stuck": "waiting for a person",
+    "approval": "waiting for a decision",
+    "signal": "waiting for a signal",
+    "timer": "waiting for a time",
+    "execution": "waiting for another execution",
+    "retry": "waiting for their next attempt",
+    "slot": "ready",
+    "suspect": "ready, alone",
+    "paused": "paused",
+    "dependencies": "waiting for others",
+}
 _ORDER: Final = (Phase.RUNNING, Phase.EXPANDED, Phase.WAITING, Phase.RETRYING, Phase.READY, Phase.PENDING)
 
 
@@ -40,37 +61,42 @@ async def explain(inspector: Inspector, word: str, *, database: str) -> WireExpl
     is_taken = is_attended and bool(summary.owner)
     lacking = {} if state.is_finished else await _lacking(inspector, summary, state=state)
     reasons = [] if state.is_finished else _reasons(state, lacking=lacking, is_taken=is_taken)
+    reasons = [await _with_child(inspector, reason, state=state) for reason in reasons]
     return WireExplanation(
         id=state.execution_id,
         workflow_name=state.plan.workflow.name,
         status=state.status.value,
         at=iso_instant(inspector.now()),
-        why=await _headline(inspector, summary, state=state, is_taken=is_taken),
+        why=await _headline(inspector, summary, state=state, reasons=reasons, is_taken=is_taken),
         attended=_attended(summary, state=state, is_attended=is_attended),
         reasons=reasons,
         next=_next(state, reasons, is_waited_for=is_attended and (is_taken or not state.counts[Phase.READY]), flag=database),
     )
 
 
-async def _headline(inspector: Inspector, summary: Summary, *, state: Execution, is_taken: bool) -> str:
+async def _with_child(inspector: Inspector, reason: WireReason, *, state: Execution) -> WireReason:
+    """Of a task that waits for another execution, how that is."""
+    task = state.live.get(state.number_of(reason.path))
+    if reason.kind != "execution" or task is None:
+        return reason
+    try:
+        child = await inspector.find(task.child)
+    except NotFoundError:
+        return replace(reason, text=f"{reason.text}, which does not exist yet")
+    return replace(reason, text=f"{reason.text}, which is {child.status}")
+
+
+async def _headline(inspector: Inspector, summary: Summary, *, state: Execution, reasons: list[WireReason], is_taken: bool) -> str:
     if state.error is not None:
-        return f"{why(state, '/')}: {state.error.type}: {state.error.message}".rstrip(": ")
+        told = f"{why(state, '/')}: {state.error.type}: {state.error.message}".rstrip(": ")
+        return told + ("; correct the document and upload it, then fork" if advice(state).is_fork else "")
     if state.is_finished or state.is_cancelling:
         return why(state, "/")
     if state.is_paused:
         return why(state, "/") + await _paused_by(inspector, summary, path="/")
-    counts = state.counts
-    told = [
-        f"{counts[phase]} {word}"
-        for phase, word in (
-            (Phase.RUNNING, "running" if is_taken else "lost with the process"),
-            (Phase.WAITING, "waiting for a signal or a time"),
-            (Phase.RETRYING, "waiting for their next attempt"),
-            (Phase.READY, "ready"),
-            (Phase.PENDING, "waiting for others"),
-        )
-        if counts[phase]
-    ]
+    kinds = Counter(reason.kind for reason in reasons)
+    words = _WORDS if is_taken else {**_WORDS, "running": "lost with the process"}
+    told = [f"{kinds[kind]} {word}" for kind, word in words.items() if kinds[kind]]
     return f"tasks: {', '.join(told)}" if told else why(state, "/")
 
 
@@ -137,7 +163,12 @@ def _reason(state: Execution, number: int, *, lacking: str, is_taken: bool) -> W
     kind = "function_not_found" if lacking and state.phase[number] != Phase.RUNNING else _kind(state, number)
     text = why_now(state, path, is_taken=is_taken).removesuffix(" (join all_success)").removesuffix(until_when(state, number))
     if kind == "slot" and not is_taken:
-        text = "ready; no process has taken it up"
+        text = NOT_TAKEN_UP
+    if kind == "paused" and state.phase[number] not in {Phase.READY, Phase.EXPANDED}:
+        text += f"; after that it {waits_for(state, number)}".removesuffix(" (join all_success)")
+    asks = question(state, number)
+    if asks is not None and in_words(asks):
+        text += f": {in_words(asks)}"
     return WireReason(
         task_id=task_id(state.execution_id, number),
         path=path,
@@ -145,6 +176,7 @@ def _reason(state: Execution, number: int, *, lacking: str, is_taken: bool) -> W
         status=state.status_of(number).value,
         kind=kind,
         text=f"{lacking}; {text}" if kind == "function_not_found" else text,
+        asks=asks,
         until=None if due_at is None else iso_instant(due_at),
         waits_for=[state.steps[base + one].id for one in step.dependencies if state.phase[base + one] < Phase.COMPLETED],
     )
@@ -168,12 +200,16 @@ def _kind(state: Execution, number: int) -> str:
             return "retry"
         case Phase.EXPANDED:
             return "children"
-        case _ if task is not None and task.is_stuck:
-            return "stuck"
-        case _ if is_asking(state, number):
-            return "approval"
         case _:
-            return "signal" if task is not None and task.signal else "timer"
+            return "approval" if is_asking(state, number) else _kind_of_wait(task or Task())
+
+
+def _kind_of_wait(task: Task) -> str:
+    if task.is_stuck:
+        return "stuck"
+    if task.child:
+        return "execution"
+    return "signal" if task.signal else "timer"
 
 
 def _due_at(state: Execution, number: int) -> int | None:
@@ -188,18 +224,17 @@ def _next(state: Execution, reasons: list[WireReason], *, is_waited_for: bool, f
     """Commands that move it, the first one first."""
     execution_id = state.execution_id
     go_on = f"task-engine run --resume {execution_id}{flag}"
-    if state.outcome is Outcome.COMPENSATED:
-        return []  # it is as if it had never been: nothing of it begins again
-    if state.status in {Status.FAILED, Status.CANCELLED}:
-        return [f"task-engine instance retry {execution_id}{flag} && {go_on}"]
     if state.is_finished:
-        return []
+        begins = advice(state)
+        return [f"task-engine {begins}{flag}" + ("" if begins.is_fork else f" && {go_on}")] if begins else []
     commands = [f"task-engine instance resume {execution_id}{flag}"] if state.is_paused else []
     for reason in reasons:
         number = state.number_of(reason.path)
         task = state.live.get(number)
         if reason.kind == "signal" and task is not None:
             commands.append(f"task-engine instance signal {execution_id} {task.signal}{flag}")
+        elif reason.kind == "execution" and task is not None:
+            commands.append(f"task-engine instance explain {task.child}{flag}")
         elif reason.kind == "approval":
             commands += decision_commands(state, state.number_of(reason.path), flag=flag)
         elif reason.kind == "stuck":

@@ -5,6 +5,7 @@ Whoever shows progress asks ``read`` as often as it likes to show something; bet
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -12,12 +13,12 @@ import msgspec
 from taskengine.kernel.advance import fold
 from taskengine.kernel.state import Execution
 from taskengine.model.codec import decode_event
-from taskengine.model.event import Event
+from taskengine.model.event import CompensationStarted, Event
 from taskengine.model.status import SETTLED, Phase
 from taskengine.model.value import Instant
 from taskengine.ports.store import Views
 
-__all__ = ["Change", "Follower", "Past", "past"]
+__all__ = ["Change", "Follower", "Past", "cut_off", "past"]
 
 _PAGE: Final = 2_000
 
@@ -46,6 +47,7 @@ class Follower:
         self._views = views
         self.state = state
         self._ended: dict[int, Past] = {}
+        self._cut_off_at: Instant | None = None
 
     async def read(self) -> list[Change]:
         """What was committed since the last call, at most a page of it, oldest first. Raises ``StorageError``."""
@@ -59,18 +61,26 @@ class Follower:
         live = state.live.get(number)
         started_at = live.started_at if live is not None else state.started_at if number == 0 else None
         fold(state.execution_id, state.plan, (event,), state=state)
+        self._cut_off_at = cut_off((event,)) or self._cut_off_at
         if number and Phase(state.phase[number]) in SETTLED:
             self._ended[number] = Past(getattr(event, "attempt", 0), started_at, event.at)
         return Change(seq, event, number, started_at)
 
     def past(self, number: int) -> Past:
         """What is known of a task's work."""
-        return past(self.state, number, ended=self._ended.get(number))
+        return past(self.state, number, ended=self._ended.get(number), cut_off_at=self._cut_off_at)
 
 
-def past(state: Execution, number: int, *, ended: Past | None) -> Past:
-    """What is known of a task: how it ended when it has, else what it is at. The execution's end ends what was open."""
+def past(state: Execution, number: int, *, ended: Past | None, cut_off_at: Instant | None = None) -> Past:
+    """What is known of a task: how it ended, else what it is at. Undoing, or the execution's end, ends what was open."""
     if ended is not None and Phase(state.phase[number]) in SETTLED:
         return ended
     live = state.live.get(number)
-    return Past(0, None, None) if live is None else Past(live.attempt, live.started_at, state.finished_at)
+    if live is None:
+        return Past(0, None, None)
+    return Past(live.attempt, live.started_at, state.finished_at if cut_off_at is None or number >= state.undo_from else cut_off_at)
+
+
+def cut_off(history: Iterable[Event]) -> Instant | None:
+    """When the undoing began that has cut off what was still open."""
+    return max((event.at for event in history if isinstance(event, CompensationStarted)), default=None)

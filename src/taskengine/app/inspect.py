@@ -14,34 +14,46 @@ import msgspec
 from msgspec import UNSET
 
 from taskengine.adapters.lanes import ThreadLane
-from taskengine.app.approval import until_when
+from taskengine.app.approval import question, until_when
 from taskengine.app.compare import Side
 from taskengine.app.engine import open_store
 from taskengine.app.find import find_execution
-from taskengine.app.follow import Follower, Past, past
+from taskengine.app.follow import Follower, Past, cut_off, past
 from taskengine.app.library import Library
-from taskengine.app.tree import SCOPE, depth_of, failed_itself, is_scope, parent_of, place_of, step_id_of, undone_by
+from taskengine.app.tree import (
+    decides,
+    depth_of,
+    failed_itself,
+    is_partial,
+    is_scope,
+    parent_of,
+    place_of,
+    step_id_of,
+    type_of,
+    undone_by,
+)
 from taskengine.errors import NotFoundError
 from taskengine.kernel.plan import Plan
 from taskengine.kernel.state import Execution
 from taskengine.kernel.story import story, why
 from taskengine.model.codec import decode_event
-from taskengine.model.event import Event, ExecutionFailed, ExecutionForked, TaskCompleted, TaskScheduled
+from taskengine.model.event import Event, ExecutionFailed, ExecutionForked, TaskCompleted, TaskScheduled, TaskStarted
 from taskengine.model.ids import task_id
 from taskengine.model.secret import shown
-from taskengine.model.status import Phase
+from taskengine.model.status import Outcome, Phase
 from taskengine.model.value import Instant, Json, Raw, TaskError, decode
 from taskengine.ports.store import ExecutionFilter, Store, Stored, StoredWorkflow, Summary, TaskRow
 from taskengine.runtime.catalog import PlanCatalog
 from taskengine.runtime.environment import Environment
 from taskengine.runtime.residency import SnapshotUnreadable, restore_execution, whole_history
 from taskengine.wire.event import Places, WireEvent, wire_event
-from taskengine.wire.execution import Progress, WireExecution, WireLine, WireLogLine, WireTask, WireTaskDetail, span
+from taskengine.wire.execution import Progress, WireExecution, WireLine, WireLogLine, WirePart, WireTask, WireTaskDetail, span
 from taskengine.wire.instant import iso_instant
 
 __all__ = ["Inspector", "Listed", "Whole", "execution_view", "inspecting", "why_now"]
 
 _PAGE: Final = 1_000
+_BEGINNINGS: Final = (TaskScheduled, TaskStarted)
 _LATE_MS: Final = 2_000  # after which nobody seems to be there to take up what is due
 
 
@@ -147,7 +159,8 @@ class Inspector:
         summary, state = await self.state((await self.find(word)).execution_id)
         rows = {row.task: row for row in await self._store.tasks(summary.execution_id)}
         is_attended = state.is_finished or await self.is_attended(summary)
-        return Whole(summary, state=state, rows=rows, now=self.now(), is_attended=is_attended)
+        cut_off_at = None if state.saga is None else cut_off(decode_event(body) for body in await self.bodies(summary.execution_id))
+        return Whole(summary, state=state, rows=rows, now=self.now(), is_attended=is_attended, cut_off_at=cut_off_at)
 
     async def task(self, word: str, path: str) -> WireTaskDetail:
         """One task of it, with its story. ``NotFoundError("unknown_path")``: paths look like ``/load/``."""
@@ -155,14 +168,18 @@ class Inspector:
         number = state.number_of(path)
         rows = [row for row in await self._store.tasks(state.execution_id) if row.task == number]
         history = [decode_event(body) for body in await whole_history(self._store, state.execution_id)]
-        given = [event.input for event in history if isinstance(event, TaskScheduled) and event.task == number and event.input]
+        given = [event.input for event in history if isinstance(event, _BEGINNINGS) and event.task == number and event.input]
         is_done = bool(rows) and state.phase[number] == Phase.COMPLETED
         return WireTaskDetail(
-            task=_task(state, number, past=past(state, number, ended=_past(rows[-1]) if rows else None)),
+            task=_task(
+                state, number, past=past(state, number, ended=_past(rows[-1]) if rows else None, cut_off_at=cut_off(history))
+            ),
             inputs=_json(given[-1] if given else state.steps[number].constant_input),
             output=_json(getattr(history[rows[-1].seq - 1], "output", Raw()) if is_done else _taken_over(history, number)),
             why=why_now(state, path, is_taken=state.is_finished or (bool(summary.owner) and await self.is_attended(summary))),
             story=[WireLine(line.seq, iso_instant(line.at), line.text) for line in story(state, history, path)],
+            asks=question(state, number),
+            parts=[_part(state, base) for base in group.bases] if (group := state.groups.get(number)) is not None else [],
         )
 
     async def side(self, word: str) -> Side:
@@ -171,11 +188,13 @@ class Inspector:
         state = whole.state
         history = [decode_event(body) for body in await whole_history(self._store, state.execution_id)]
         outputs: dict[int, Raw] = {}
+        taken_over: set[str] = set()
         for event in history:
             if isinstance(event, TaskCompleted):
                 outputs[event.task] = event.output
             elif isinstance(event, ExecutionForked):
                 outputs.update((one.task, one.output) for one in event.tasks)
+                taken_over |= {state.path_of(one.task) for one in event.tasks}
         return Side(
             whole.view,
             variables={name: _json(value) for name, value in state.variables.items()},
@@ -185,6 +204,7 @@ class Inspector:
                 for number, output in outputs.items()
                 if state.phase[number] == Phase.COMPLETED and output
             },
+            taken_over=frozenset(taken_over),
         )
 
     async def is_attended(self, summary: Summary, *, besides: str = "") -> bool:
@@ -258,6 +278,7 @@ class Inspector:
     async def version(self, summary: Summary, version: str) -> Plan:
         """A version of an execution's workflow: its own when none is named; ``latest`` is one. ``NotFoundError``: there is none."""
         label = "" if version == "latest" else version or summary.workflow_version
+        await self.library.find(summary.workflow_id, label)  # its error names the versions that there are
         return (await self._catalog.known(summary.workflow_id, label)).plan
 
     async def plan(self, summary: Summary) -> Plan:
@@ -274,8 +295,18 @@ def _taken_over(history: Sequence[Event], number: int) -> Raw:
 class Whole:
     """One execution at one moment: its row, its state, what is known of every task, and whether a living process is at it."""
 
-    def __init__(self, summary: Summary, *, state: Execution, rows: Mapping[int, TaskRow], now: Instant, is_attended: bool) -> None:
+    def __init__(
+        self,
+        summary: Summary,
+        *,
+        state: Execution,
+        rows: Mapping[int, TaskRow],
+        now: Instant,
+        is_attended: bool,
+        cut_off_at: Instant | None = None,
+    ) -> None:
         self.is_attended = is_attended
+        self._cut_off_at = cut_off_at
         self.state = state
         self.now = now
         self.view = execution_view(summary, state)
@@ -284,7 +315,7 @@ class Whole:
     def past(self, number: int) -> Past:
         """What is known of a task's work."""
         row = self._rows.get(number)
-        return past(self.state, number, ended=None if row is None else _past(row))
+        return past(self.state, number, ended=None if row is None else _past(row), cut_off_at=self._cut_off_at)
 
     @property
     def tasks(self) -> list[WireTask]:
@@ -293,9 +324,15 @@ class Whole:
 
     @property
     def failures(self) -> list[WireTask]:
-        """The tasks that failed by themselves, and not because something below them did; what undoes others comes last."""
-        numbers = [number for number in self._numbers() if failed_itself(self.state, number)]
+        """The tasks that failed by themselves and that the execution failed with; what undoes others comes last."""
+        numbers = [number for number in self._numbers() if failed_itself(self.state, number) and decides(self.state, number)]
         numbers.sort(key=lambda number: undone_by(self.state, number) > 0)
+        return [_task(self.state, number, past=self.past(number)) for number in numbers]
+
+    @property
+    def tolerated(self) -> list[WireTask]:
+        """The tasks that failed by themselves without failing the execution: handled, or good enough for the rule around them."""
+        numbers = [number for number in self._numbers() if failed_itself(self.state, number) and not decides(self.state, number)]
         return [_task(self.state, number, past=self.past(number)) for number in numbers]
 
     def _numbers(self) -> Sequence[int]:
@@ -314,14 +351,19 @@ def why_now(state: Execution, path: str, *, is_taken: bool) -> str:
 
 def execution_view(summary: Summary, state: Execution) -> WireExecution:
     """One execution as it is shown, from its row and its state."""
-    counts = state.counts
-    running = 0 if state.is_finished else counts[Phase.RUNNING] + counts[Phase.EXPANDED]
+    count = state.count
+    running, waiting = count(Phase.RUNNING) + count(Phase.EXPANDED), count(Phase.WAITING) + count(Phase.RETRYING)
+    pending = count(Phase.PENDING) + count(Phase.READY)
+    cut_off = running + waiting + pending if state.is_swept or state.is_finished else 0
     progress = Progress(
         total=state.size,
-        completed=counts[Phase.COMPLETED],
-        failed=counts[Phase.FAILED],
-        running=running,
-        pending=0 if state.is_finished else state.open_count - running,
+        completed=count(Phase.COMPLETED),
+        failed=count(Phase.FAILED),
+        running=0 if cut_off else running,
+        waiting=0 if cut_off else waiting,
+        pending=0 if cut_off else pending,
+        cancelled=count(Phase.CANCELLED) + cut_off,
+        skipped=count(Phase.SKIPPED),
     )
     error = state.error
     return msgspec.structs.replace(
@@ -370,6 +412,8 @@ def _task(state: Execution, number: int, *, past: Past) -> WireTask:
     status = state.status_of(number).value
     error = None if live is None else live.error
     outcome = None if live is None or live.outcome is None else live.outcome.value
+    if is_partial(state, number):
+        outcome = Outcome.PARTIAL.value
     return WireTask(
         id=task_id(state.execution_id, number),
         trace_id=state.execution_id,
@@ -378,7 +422,7 @@ def _task(state: Execution, number: int, *, past: Past) -> WireTask:
         depth=depth_of(state, number),
         step_id=step_id_of(state, number),
         name=state.scopes[number].segment if is_block else plan.step.name or plan.id,
-        type=SCOPE if is_block else plan.step.type,
+        type=type_of(state, number),
         status=status,
         state=status,
         outcome=outcome,
@@ -392,6 +436,12 @@ def _task(state: Execution, number: int, *, past: Past) -> WireTask:
         error_code=None if error is None else error.type,
         error_msg=None if error is None else error.message,
     )
+
+
+def _part(state: Execution, base: int) -> WirePart:
+    """A block at work, in short."""
+    task = _task(state, base, past=Past(0, None, None))
+    return WirePart(name=task.name, status=task.status, outcome=task.outcome, error_code=task.error_code, error_msg=task.error_msg)
 
 
 def _json(raw: Raw) -> Json:

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from taskengine.kernel.state import Execution
 from taskengine.model.status import Phase
 
 __all__ = [
-    "SCOPE",
     "containers_of",
+    "decides",
     "depth_of",
     "failed_itself",
+    "is_partial",
     "is_scope",
     "label_of",
     "parent_of",
     "place_of",
     "step_id_of",
+    "type_of",
     "undone_by",
 ]
 
-SCOPE = "scope"  # the type of a task that is a block at work and no step
+# What a container opens, by the container's type: the type of a task that is a block at work and no step.
+_PARTS: Final = {"parallel": "branch", "condition": "case", "map": "item", "loop": "iteration"}
 
 
 def is_scope(state: Execution, number: int) -> bool:
     """Whether the task is a block at work: an iteration, a branch, a case."""
     return number > 0 and state.scopes[number].base == number
+
+
+def type_of(state: Execution, number: int) -> str:
+    """The type of its step; of a block at work what it is of its container: a branch, a case, an item, an iteration."""
+    step = state.steps[state.scopes[number].container if is_scope(state, number) else number].step
+    return _PARTS[step.type] if is_scope(state, number) else step.type
 
 
 def undone_by(state: Execution, number: int) -> int:
@@ -88,3 +99,29 @@ def failed_itself(state: Execution, number: int) -> bool:
         return not state.scopes[number].failures
     group = state.groups.get(number)
     return group is None or all(state.phase[base] != Phase.FAILED for base in group.bases)
+
+
+def decides(state: Execution, number: int) -> bool:
+    """Whether its failure is one that what is around it failed with, up to the execution: neither handled nor tolerated."""
+    if undone_by(state, number):
+        return True
+    while state.phase[number] == Phase.FAILED:
+        scope, live = state.scopes[number], state.live.get(number)
+        if number == scope.base:
+            number = scope.container
+        elif (live is not None and live.is_handled) or not state.steps[number].fails_execution:
+            return False
+        elif scope.up is None:
+            return True
+        else:
+            number = scope.base
+    return False
+
+
+def is_partial(state: Execution, number: int) -> bool:
+    """Whether it completed although something inside of it did not go well."""
+    if state.phase[number] != Phase.COMPLETED:
+        return False
+    if is_scope(state, number):
+        return state.scopes[number].flaws > 0
+    return number in state.groups and state.groups[number].is_partial

@@ -34,7 +34,7 @@ def _codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 @click.argument("code", required=False, default="", metavar="[CODE]", shell_complete=_codes)
 @output_option("table", "json", "yaml", "name")
 def explain(code: str, output: str) -> None:
-    """Say what an error code (TE…) or name means, and what to do about it. Without one: list them all.
+    """Say what an error code (TE…), a name, or a failure (Timeout) means, and what to do about it. Without one: list them all.
 
     Why an execution is not further is said by `instance explain ID`.
     """
@@ -74,7 +74,8 @@ def _show(page: Page) -> None:
     from taskengine.cli.terminal import look, width_of, wrapped
 
     style, room = look(sys.stdout), width_of(sys.stdout)
-    head = style.styled(f"{page.severity}[{page.code}]", "error" if page.severity == "error" else "warning")
+    label = page.severity if page.severity == "failure" else f"{page.severity}[{page.code}]"
+    head = style.styled(label, "warning" if page.severity == "warning" else "error")
     click.echo(f"{head} {page.name}", color=True)
     told = ((say("what"), page.what), (say("why"), page.why), (say("do"), page.fix), (say("names"), ", ".join(page.names)))
     for label, text in ((label, text) for label, text in told if text):

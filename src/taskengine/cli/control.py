@@ -37,6 +37,7 @@ __all__ = [
 
 _LOOKS = 10
 _LOOK_EVERY_S = 0.1
+_STEPS_SHOWN = 3
 _GUESSED = 500  # characters of data that is no JSON, of which it is said what was probably meant
 Act: TypeAlias = "Callable[[Engine, str], Awaitable[None]]"
 
@@ -50,7 +51,7 @@ def _control(
         async def perform(engine: Engine, execution_id: str) -> None:
             await getattr(engine, f"{name}_instance")(execution_id, path=path_of(task), by=by, reason=reason, **more)
 
-        told = f"{say(done)} {path_of(task)}" if task else say(done)
+        told = f"{say(f'{done}:' if name == 'retry' else done)} {path_of(task)}" if task else say(done)
         give_verb(name, execution, act=perform, database=database, output=output, done=told)
 
     command: Any = act
@@ -189,10 +190,16 @@ def set_variables(*, execution: str, values: tuple[str, ...], by: str, database:
 
 def _heard(state: State, name: str) -> str:
     """What became of a signal that is in the history now; nothing where a step took it."""
+    from taskengine.kernel.story import refused_signals
     from taskengine.model.status import Phase
 
     if state.is_finished or not state.signals.get(name):
         return ""
+    refusing = [number for number in state.listeners.get(name, ()) if refused_signals(state, number)]
+    if refusing:
+        told = "{steps} waits for {name}, but its filter does not take what is kept: {filter} (`event` is the data)"
+        shown = ", ".join(state.path_of(number) for number in refusing[:_STEPS_SHOWN])
+        return say(told, steps=shown, name=name, filter=state.steps[refusing[0]].step.config["filter"])
     steps = [
         one.step for number, one in enumerate(state.steps) if one.step.type == "wait" and state.phase[number] < Phase.COMPLETED
     ]
@@ -230,7 +237,10 @@ def _as_json(data: str) -> str:
     import yaml
 
     meant: object = "text"
-    if len(data) <= _GUESSED and not data.startswith("@") and not set("&*!\0") & set(data):
+    pairs = [one.partition("=") for one in data.split()]
+    if len(data) <= _GUESSED and all(equals and name.isidentifier() for name, equals, _ in pairs):
+        meant = {name: value for name, _, value in pairs}
+    elif len(data) <= _GUESSED and not data.startswith("@") and not set("&*!\0") & set(data):
         with suppress(yaml.YAMLError, UnicodeError):
             meant = yaml.safe_load(data)
     try:

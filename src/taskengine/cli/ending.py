@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -50,9 +51,7 @@ def show_ending(ending: Ending, *, order: Order, output: str) -> None:
 def outcome_line(ending: Ending, *, style: Look) -> str:
     """How it ended, in one line."""
     execution = ending.execution
-    done = f"{execution.progress.completed:,}/{execution.progress.total:,} {'tasks' if ending.has_blocks else 'steps'}"
-    if ending.skipped:
-        done += f", {ending.skipped:,} skipped"
+    done = _done(execution)
     if ending.stopped_by:
         why = say("timed out") if ending.stopped_by == "timeout" else say("interrupted")
         return f"{style.status('paused', word=why)}  {execution.workflow_name} {execution.id}  {done}; {say('nothing is lost')}"
@@ -61,19 +60,40 @@ def outcome_line(ending: Ending, *, style: Look) -> str:
     return f"{style.status(execution.status)}{outcome}  {execution.workflow_name} {execution.id}  {done}{took}"
 
 
+def _done(execution: WireExecution) -> str:
+    """``3/5 steps, 1 failed, 1 skipped``, by the rule of ``rows.progress``."""
+    progress = execution.progress
+    counts = ((progress.failed, "failed"), (progress.cancelled, "cancelled"), (progress.skipped, "skipped"))
+    told = [(count, word) for count, word in counts if isinstance(count, int) and count]
+    if execution.finished_at is None and isinstance(progress.waiting, int) and progress.waiting:
+        told.append((progress.waiting, "waiting"))
+    skipped = progress.skipped if isinstance(progress.skipped, int) and execution.status == Status.COMPLETED else 0
+    done = f"{progress.completed + skipped:,}/{progress.total:,} {say('steps')}"
+    return ", ".join([done, *(f"{count:,} {say(word)}" for count, word in told)])
+
+
 def reasons(ending: Ending) -> list[str]:
-    """What failed, a line each; what its error says beyond its first line stands below it."""
+    """What failed, a line each; what its error says beyond its first line stands below it. What was tolerated comes last."""
     execution = ending.execution
+    lines = _failures(ending.failed)
+    if not lines and isinstance(execution.error_code, str):
+        lines.append(f"{execution.error_code}: {visible(_text(execution.error_message))}".rstrip(": "))
+    if ending.tolerated:
+        heading = "failed too, but did not decide it" if lines else "failed, and was tolerated or handled"
+        lines.append(f"{say(heading)}:")
+        lines += [f"  {line}" for line in _failures(ending.tolerated)]
+    return lines
+
+
+def _failures(tasks: Sequence[WireTask]) -> list[str]:
     lines: list[str] = []
-    for task in ending.failed[:_FAILED_SHOWN]:
+    for task in tasks[:_FAILED_SHOWN]:
         first, *more = (task.error_msg or "").splitlines() or [""]
         attempt = f" (attempt {task.attempt})" if task.attempt > 1 else ""
         lines.append(f"{visible(_label(task))}: {task.error_code}: {visible(first)}".rstrip(": ") + attempt)
         lines += [f"    {visible(line)}" for line in more[-_LINES_SHOWN:]]
-    if len(ending.failed) > _FAILED_SHOWN:
-        lines.append(f"and {len(ending.failed) - _FAILED_SHOWN} more")
-    if not lines and isinstance(execution.error_code, str):
-        lines.append(f"{execution.error_code}: {visible(_text(execution.error_message))}".rstrip(": "))
+    if len(tasks) > _FAILED_SHOWN:
+        lines.append(say("and {count} more", count=f"{len(tasks) - _FAILED_SHOWN:,}"))
     return lines
 
 
@@ -94,13 +114,14 @@ def _next(ending: Ending, *, order: Order) -> list[tuple[str, str]]:
     why = ("see why", _status(ending, order=order))
     if execution.outcome == Outcome.COMPENSATED:
         return [why]  # it is as if it had never been
-    return [why, ("try again", _again(execution, order=order))]
+    if not ending.advice:
+        return [why]
+    if ending.advice.is_fork:
+        upload = order.database.command(f"workflow upload {shlex.quote(order.file) if order.file else 'FILE'}")
+        return [why, ("correct the document, then", f"{upload} && {order.database.command(ending.advice)}")]
+    return [why, ("try again", f"{order.database.command(ending.advice)} && {order.resume_command(execution.id)}")]
 
 
 def _status(ending: Ending, *, order: Order) -> str:
     task = f" --task {shlex.quote(_label(ending.failed[0]))}" if ending.failed else ""
     return order.database.command(f"instance status {ending.execution.id}{task}")
-
-
-def _again(execution: WireExecution, *, order: Order) -> str:
-    return f"{order.database.command(f'instance retry {execution.id}')} && {order.resume_command(execution.id)}"

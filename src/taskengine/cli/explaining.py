@@ -87,7 +87,7 @@ def _reasons(reasons: Sequence[WireReason], *, now: Instant, style: Look) -> lis
         heads, rows = heads[:2], [row[:2] for row in rows]
     # A last column of one width keeps the table's own columns aligned.
     head, *fronts = table([*heads, "WHY"], [[*row, "."] for row in rows])
-    place, room = cells(head) - len("WHY"), width_of(sys.stdout)
+    place, room = cells(head) - cells(say("WHY")), width_of(sys.stdout)
     lines = [head]
     for front, one in zip(fronts, reasons, strict=True):
         first, *more = wrapped(visible(one.text), max(20, room - place)) if room else [visible(one.text)]

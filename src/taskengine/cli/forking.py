@@ -43,7 +43,7 @@ def fork(*, execution: str, step: str, inputs: tuple[str, ...], version: str, by
     What had ended before the step or beside it is taken over with what it gave and is not performed again.
     """
     from taskengine.app.engine import Engine
-    from taskengine.app.inspect import Inspector, execution_view
+    from taskengine.app.inspect import Inspector, execution_view, inspecting
     from taskengine.cli.database import must_exist
     from taskengine.cli.inputs import edited
     from taskengine.cli.loop import in_loop, log_to_stderr
@@ -64,9 +64,10 @@ def fork(*, execution: str, step: str, inputs: tuple[str, ...], version: str, by
                 version=version,
                 by=by,
             )
+        # Looked at when this process's own part in it is over: what needs no process may have ended it.
+        async with inspecting(path) as inspector:
             summary, state = await inspector.state(begun.id)
-            is_attended = await inspector.is_attended(summary, besides=engine.node.node_id)
-            return execution_view(summary, state), is_attended
+            return execution_view(summary, state), await inspector.is_attended(summary)
 
     view, is_attended = in_loop(perform)
     _show(view, database=database, output=output, is_attended=is_attended)
@@ -82,6 +83,8 @@ def _show(view: WireExecution, *, database: Database, output: str, is_attended: 
         click.echo(view.id)
     else:
         click.echo(f"{view.id} {say('is a fork of {origin}, from {path} on', origin=view.forked_from, path=view.forked_at)}")
-    if not is_attended and view.finished_at is None:
+    if view.finished_at is not None:
+        note(say("it has ended already: {status}", status=say(view.status)))
+    elif not is_attended:
         note(say("No process runs it; to go on with it: {command}", command=database.command(f"run --resume {view.id}")))
     note(f"{look(sys.stderr).styled(say('next:'), 'hint')} {database.command(f'instance status {view.id}')}")

@@ -212,7 +212,10 @@ def status(*, execution: str, task: str, is_all: bool, is_watched: bool, databas
 @database_option
 @output_option("table", "json", "yaml", "name")
 def tasks(*, execution: str, wanted: tuple[str, ...], database: Database, output: str) -> None:
-    """Show every task of an execution: path, status, attempts, times, error."""
+    """Show every task of an execution: path, status, attempts, times, error.
+
+    What a container opens has a line of its own: a branch, a case, an item, an iteration. It is no step, and is not counted.
+    """
     from taskengine.cli.output import emit
     from taskengine.cli.tables import tasks_table
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from taskengine import errors
+from taskengine.cli.failures import FAILURES
 from taskengine.define.codes import CODES
 from taskengine.errors import TaskEngineError
 from taskengine.ports.store import CommitUnknownError
@@ -18,7 +19,7 @@ __all__ = ["NAMES", "Page", "page_of", "pages"]
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """One code, or one name under a code."""
+    """One code, one name under a code, or one type of failure, which is its own code."""
 
     code: str
     name: str
@@ -101,7 +102,98 @@ NAMES: Final[dict[str, tuple[str, str, str]]] = {
         "A whole execution is retried after it ended; while it goes on, one of its tasks can be.",
         "task-engine task retry ID/STEP",
     ),
-    "nothing_to_retry": ("CommandRefusedError", "Nothing in it failed or was cancelled.", "task-engine instance status ID"),
+    "nothing_to_retry": (
+        "CommandRefusedError",
+        "Nothing in it failed or was cancelled, or what did was handled: a new round would begin with nothing.",
+        "task-engine instance explain ID says what helps; often instance fork ID --from STEP --version latest",
+    ),
+    "task_already_finished": (
+        "CommandRefusedError",
+        "The task has ended, so it cannot be paused, cancelled or skipped.",
+        "task-engine instance status ID --task STEP",
+    ),
+    "task_running": (
+        "CommandRefusedError",
+        "The task is at work, and what works cannot be skipped.",
+        "task-engine task cancel ID/STEP, or wait for its end",
+    ),
+    "not_a_step": (
+        "CommandRefusedError",
+        "The path means a whole item, branch, case or iteration, or the execution; only a step can be skipped.",
+        "name a step inside of it, or the container: task-engine instance tasks ID",
+    ),
+    "group_completed": (
+        "CommandRefusedError",
+        "The container around it has completed without it: what failed in it was good enough for its rule.",
+        "task-engine instance fork ID --from CONTAINER does the whole container anew",
+    ),
+    "group_skipped": (
+        "CommandRefusedError",
+        "A person skipped the container around it, and everything in it with it.",
+        "task-engine instance fork ID --from CONTAINER",
+    ),
+    "compensating": (
+        "CommandRefusedError",
+        "What was done is being undone, or has been; until that has ended nothing else of it can be changed.",
+        "task-engine instance watch ID; task-engine instance terminate ID stops the undoing",
+    ),
+    "compensates_all": (
+        "CommandRefusedError",
+        "Only a whole execution is cancelled with compensation.",
+        "task-engine instance cancel ID --compensate",
+    ),
+    "not_an_approver": (
+        "CommandRefusedError",
+        "The approval names who may decide, and --by names somebody else.",
+        "task-engine instance explain ID says who may",
+    ),
+    "not_waiting_for_approval": (
+        "CommandRefusedError",
+        "The task is no approval, or does not ask anybody now.",
+        "task-engine instance explain ID lists the approvals that wait",
+    ),
+    "paused": (
+        "CommandRefusedError",
+        "The approval is paused, or what is around it is: the question stands still.",
+        "task-engine instance resume ID",
+    ),
+    "fork_inside_group": (
+        "CommandRefusedError",
+        "A container is taken over whole or not at all; a fork cannot begin inside of one.",
+        "task-engine instance fork ID --from CONTAINER",
+    ),
+    "fork_too_large": (
+        "LimitError",
+        "What the steps before gave is more than a fork can take over.",
+        "fork from an earlier step",
+    ),
+    "unknown_variable": (
+        "CommandRefusedError",
+        "The workflow has no variable of that name.",
+        "declare it under `variables`; the hint names those there are",
+    ),
+    "signal_queue_full": (
+        "LimitError",
+        "So many signals wait in the execution that no more are kept.",
+        "let the workflow take some of them first",
+    ),
+    "bad_business_key": (
+        "CommandRefusedError",
+        "The business key that the workflow makes of its input cannot be made.",
+        "correct `business_key` in the document, or give one",
+    ),
+    "bad_priority": ("ValidationError", "A priority is a whole number from 0 to 9.", "9 is the most urgent"),
+    "already_started": (
+        "CommandRefusedError",
+        "An execution with that id has been started before.",
+        "task-engine instance status ID",
+    ),
+    "not_started": ("CommandRefusedError", "The execution has not been started.", "task-engine instance list"),
+    "stale_attempt": (
+        "CommandRefusedError",
+        "What was reported is about an attempt that nobody waits for any more; nothing is lost.",
+        "task-engine instance status ID --task STEP",
+    ),
     "task_not_failed": (
         "CommandRefusedError",
         "The task has not failed, so there is nothing to try again.",
@@ -153,13 +245,22 @@ NAMES: Final[dict[str, tuple[str, str, str]]] = {
 
 
 def pages() -> list[Page]:
-    """Every code there is: the classes of errors, then the findings of documents, by code."""
+    """Every code there is by code, classes of errors and findings of documents; then the failures of tasks by type."""
     known = [_of_class(kind) for kind in _classes()]
     for one in CODES:
         what, fix = _unescaped(one.message), _unescaped(one.hint)
         fix = _IN_THE_HINT if fix in {"", "{advice}"} else fix.replace("; {advice}", "").replace("{advice}", _IN_THE_HINT)
         known.append(Page(code=one.code, name=one.name, severity=one.severity, what=what, why=one.meaning, fix=fix))
-    return sorted(known, key=lambda page: page.code)
+    failures = [_of_failure(kind) for kind in sorted(FAILURES)]
+    return [*sorted(known, key=lambda page: page.code), *failures]
+
+
+def _of_failure(kind: str) -> Page:
+    what, fix, others = FAILURES[kind]
+    takes = f"`handles` and `non_retryable_errors` take {', '.join(f'`{name}`' for name in (kind, *others))}."
+    code = next((one.code for one in _classes() if one.__name__ == kind), "")
+    takes += f" In a program, the error class of that name has the code {code}." if code else ""
+    return Page(code=kind, name=kind, severity="failure", what=what, why=takes, fix=fix)
 
 
 def _unescaped(template: str) -> str:
@@ -169,8 +270,11 @@ def _unescaped(template: str) -> str:
 
 def page_of(word: str) -> Page | None:
     """The page of a code (any case) or of a name; None when there is none."""
+    kind = next((one for one in FAILURES if one.lower() == word.lower()), "")
+    if kind:
+        return _of_failure(kind)
     for page in pages():
-        if word.upper() == page.code or word == page.name:
+        if word.upper() == page.code or word.lower() == page.name.lower():
             return page
     if word in NAMES:
         kind, what, fix = NAMES[word]

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from taskengine.app.advice import Advice, advice
 from taskengine.app.engine import Engine
 from taskengine.app.follow import Change, Follower
 from taskengine.app.inspect import Inspector, inspecting
@@ -66,9 +67,9 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """How it ended. ``stopped_by``: ``interrupt`` or ``timeout`` when this process stopped and the execution did not end."""
 
     execution: WireExecution
-    failed: list[WireTask]
-    skipped: int
-    has_blocks: bool = False
+    failed: list[WireTask]  # that it failed with
+    tolerated: list[WireTask]  # that it did not fail with
+    advice: Advice  # how it begins again
     stopped_by: str = ""
 
 
@@ -151,14 +152,15 @@ async def _unfinished(inspector: Inspector, *, order: Order) -> Summary:
             )
         return found[0]
     summary = await inspector.find(order.resume)
+    _, state = await inspector.state(summary.execution_id)
     if summary.finished_at is not None:
-        again = "" if summary.status == Status.COMPLETED else order.database.command(f"instance retry {summary.execution_id}")
+        begins = advice(state)
+        again = order.database.command(begins) if begins else ""
         raise ConflictError(
             "execution_already_finished",
             f"{summary.execution_id} is {summary.status}",
-            hint=f"try what failed again: {again}" if again else "start a new one without --resume",
+            hint=f"{_begins_with(begins)}: {again}" if again else "start a new one without --resume",
         )
-    _, state = await inspector.state(summary.execution_id)
     if state.plan.workflow.name != name:
         raise ConflictError(
             "other_workflow",
@@ -166,6 +168,10 @@ async def _unfinished(inspector: Inspector, *, order: Order) -> Summary:
             hint=f"leave the file out: {order.database.command(f'run --resume {summary.execution_id}')}",
         )
     return summary
+
+
+def _begins_with(begins: Advice) -> str:
+    return "correct the document, upload it, then" if begins.is_fork else "try what failed again"
 
 
 async def _watched(engine: Engine, follower: Follower, *, order: Order, interrupts: Interrupts, after: int) -> str:
@@ -223,8 +229,11 @@ def view_on(*, is_watched: bool, after: int, is_plain: bool = False) -> View:
 async def ending_of(inspector: Inspector, execution_id: str) -> Ending:
     """How an execution stands, with what failed in it."""
     whole = await inspector.whole(execution_id)
-    has_failed = bool(whole.state.root.failures) or whole.state.saga is not None  # undoing clears the failures that began it
-    failed = whole.failures if has_failed else []
+    has_failed = whole.view.status != Status.COMPLETED
+    failed, tolerated = whole.failures, whole.tolerated
     return Ending(
-        execution=whole.view, failed=failed, skipped=whole.state.counts[Phase.SKIPPED], has_blocks=bool(whole.state.groups)
+        execution=whole.view,
+        failed=failed if has_failed else [],
+        tolerated=tolerated if has_failed else [*failed, *tolerated],
+        advice=advice(whole.state),
     )

@@ -10,11 +10,11 @@ import msgspec
 
 from taskengine.app.approval import until_when
 from taskengine.app.follow import Past
-from taskengine.app.tree import containers_of, failed_itself, is_scope, place_of, undone_by
+from taskengine.app.tree import containers_of, failed_itself, is_partial, is_scope, place_of, undone_by
 from taskengine.cli.language import say
 from taskengine.kernel.skips import skipped_because
 from taskengine.kernel.state import UNDO, Execution
-from taskengine.kernel.story import why
+from taskengine.kernel.story import FREE_SLOT, NOT_TAKEN_UP, why
 from taskengine.kernel.timing import Clock
 from taskengine.model.duration import format_duration
 from taskengine.model.status import Phase, Status
@@ -40,20 +40,28 @@ class Row(NamedTuple):
     note: str
 
 
-def rows(state: Execution, *, past: Callable[[int], Past], now: Instant, room: int) -> tuple[list[Row], bool]:
+def rows(
+    state: Execution, *, past: Callable[[int], Past], now: Instant, room: int, is_attended: bool = True
+) -> tuple[list[Row], bool]:
     """At most ``room`` rows in the order of the tree, and whether tasks were left out.
 
-    Blocks at work have no row: their steps stand below the container, named with the block.
+    Blocks at work have no row: their steps stand below the container, named with the block. ``is_attended``: somebody goes on.
     """
     numbers: Iterable[int] = range(1, len(state.steps))
-    is_folded = state.size - sum(len(group.bases) for group in state.groups.values()) > room
+    is_folded = state.size > room
     if is_folded:
         numbers = _noteworthy(state, room)
     elif state.groups:
         numbers = (number for number in numbers if not is_scope(state, number) or failed_itself(state, number))
     if state.groups or state.saga is not None:
         numbers = sorted(numbers, key=lambda number: place_of(state, number))
-    return [_row(state, number, past=past(number), now=now) for number in numbers], is_folded
+    found = [_row(state, number, past=past(number), now=now) for number in numbers]
+    return (found if is_attended else [_left(row) for row in found]), is_folded
+
+
+def _left(row: Row) -> Row:
+    """A row of an execution that no process is at: nothing but a process gives slots."""
+    return row._replace(note=NOT_TAKEN_UP) if row.note == FREE_SLOT else row
 
 
 def _noteworthy(state: Execution, room: int) -> list[int]:
@@ -134,12 +142,15 @@ def _fold(state: Execution, number: int) -> str:
     if is_open and (state.is_paused or state.is_held(number)):
         return why(state, state.path_of(number))
     if state.steps[number].step.type == "condition":
-        return ", ".join(state.scopes[base].segment for base in group.bases) or "no case holds"
+        taken = ", ".join(state.scopes[base].segment for base in group.bases) or "no case holds"
+        return taken + (", partial" if is_partial(state, number) else "")
     counts = Counter(Phase(state.phase[base]) for base in group.bases)
     total = group.total if is_open else len(group.bases)
     parts = [f"{counts[Phase.COMPLETED]}{'' if total is None else f'/{total}'} done"]
     words = ((Phase.FAILED, "failed"), (Phase.CANCELLED, "cancelled"), (Phase.EXPANDED, "running"))
-    return ", ".join(parts + [f"{counts[phase]} {word}" for phase, word in words if counts[phase]])
+    parts += [f"{counts[phase]} {word}" for phase, word in words if counts[phase]]
+    flawed = sum(is_partial(state, base) for base in group.bases)
+    return ", ".join(parts + ([f"{flawed} of them partial"] if flawed else []))
 
 
 def told(progress: Raw) -> str:
@@ -165,9 +176,9 @@ def rounded(duration_ms: int) -> str:
 
 def progress(state: Execution) -> str:
     """``3/5 (60%)``. What a completed execution has skipped is done: nothing of it is left."""
-    total, done = state.size, state.counts[Phase.COMPLETED]
+    total, done = state.size, state.count(Phase.COMPLETED)
     if state.status is Status.COMPLETED:
-        done += state.counts[Phase.SKIPPED]
+        done += state.count(Phase.SKIPPED)
     return f"{done:,}/{total:,} ({100 * done // total if total else 100}%)"
 
 
@@ -175,9 +186,9 @@ def counted(state: Execution) -> str:
     """``4,812 completed, 40 running``: every status that some task has."""
     counts: dict[str, int] = {}
     for phase in Phase:
-        if state.counts[phase]:
+        if state.count(phase):
             word = _word(state, phase)
-            counts[word] = counts.get(word, 0) + state.counts[phase]
+            counts[word] = counts.get(word, 0) + state.count(phase)
     order = (Status.FAILED, Status.RUNNING, Status.WAITING, Status.PAUSED, Status.PENDING, Status.CANCELLED, Status.SKIPPED)
     words = [Status.COMPLETED.value, *(status.value for status in order)]
     return ", ".join(f"{counts[word]:,} {say(word)}" for word in words if word in counts)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from taskengine.app.approval import wanted_by
 from taskengine.app.inspect import Listed, Whole
 from taskengine.cli.command import Database
 from taskengine.cli.language import say
@@ -19,7 +20,7 @@ from taskengine.model.duration import parse_instant
 from taskengine.model.status import Status
 from taskengine.model.value import Instant
 from taskengine.wire.event import WireEvent
-from taskengine.wire.execution import WireExecution, WireTask, WireTaskDetail
+from taskengine.wire.execution import WireExecution, WirePart, WireTask, WireTaskDetail
 from taskengine.wire.workflow import WireWorkflow
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 _TASKS_SHOWN: Final = 40  # on a terminal; --all shows every one
+_BRIEF: Final = 1_000  # characters of JSON where there is no terminal
 _DATA_LINES: Final = 6
 _NAME: Final = 16  # columns of a workflow's name where there is little room
 _SHORT_NAME: Final = 8
@@ -145,27 +147,30 @@ def execution_lines(whole: Whole, *, database: Database, is_all: bool) -> list[s
     style, view, state = look(sys.stdout), whole.view, whole.state
     outcome = f" ({view.outcome})" if view.outcome else ""
     lines = [f"{visible(view.workflow_name)} {view.workflow_version}  {view.id}  {style.status(view.status)}{outcome}"]
-    times = [f"started {_when(view.started_at, now=whole.now, style=style)}"]
+    times = [say("started {at}", at=_when(view.started_at, now=whole.now, style=style))]
     if view.duration:
-        times.append(f"took {view.duration}")
+        times.append(say("took {duration}", duration=view.duration))
     elif state.started_at is not None:
-        times.append(f"for {rounded(max(0, whole.now - state.started_at))}")
+        times.append(say("for {duration}", duration=rounded(max(0, whole.now - state.started_at))))
     paused_ms = _paused_ms(state, now=whole.now)
     if paused_ms:
-        times.append(f"{rounded(paused_ms)} of it paused")
+        times.append(say("{duration} of it paused", duration=rounded(paused_ms)))
     lines.append(", ".join(times))
     lines.append(f"{say('Progress')}: {progress(state)}  {counted(state)}" if state.size else say("Progress: no tasks"))
     if isinstance(view.forked_from, str):
         lines.append(say("fork of {origin}, from {path} on", origin=view.forked_from, path=visible(str(view.forked_at))))
     if isinstance(view.error_code, str):
-        lines.append(f"Error: {view.error_code}: {visible(str(view.error_message or ''))}".rstrip(": "))
+        lines.append(f"{say('Error')}: {view.error_code}: {visible(str(view.error_message or ''))}".rstrip(": "))
+    if view.output is not None and view.output is not msgspec.UNSET:
+        lines.append(f"{say('Output')}: {_brief(view.output)}")
     if not whole.is_attended:
         lines.append(say("No process runs it; to go on with it: {command}", command=database.command(f"run --resume {view.id}")))
     room = _EVERYTHING if is_all or not style.is_terminal else _TASKS_SHOWN
-    shown, is_folded = rows(state, past=whole.past, now=whole.now, room=room)
+    shown, is_folded = rows(state, past=whole.past, now=whole.now, room=room, is_attended=whole.is_attended)
     lines += ["", *_task_table(shown, style=style)] if shown else []
     if is_folded:
-        lines.append(f"  {len(shown)} of {state.size:,} tasks shown, those that need attention; --all shows every one")
+        told = "{shown} of {total} tasks shown, those that need attention; --all shows every one"
+        lines.append(f"  {say(told, shown=len(shown), total=f'{state.size:,}')}")
     return lines
 
 
@@ -214,10 +219,12 @@ def task_lines(detail: WireTaskDetail) -> list[str]:
         ("started", task.started_at or ""),
         ("duration", task.duration or ""),
         ("error", f"{task.error_code}: {visible(task.error_msg or '')}".rstrip(": ") if task.error_code else ""),
+        *_asked(detail),
         ("input", _brief(detail.inputs)),
         ("output", _brief(detail.output)),
     ]
     lines = [f"{style.styled(f'{name:<9}', 'dim')} {value}" for name, value in facts if value]
+    lines += ["", *_parts(detail.parts, style=style)] if detail.parts else []
     if detail.story:
         lines += [
             "",
@@ -228,12 +235,41 @@ def task_lines(detail: WireTaskDetail) -> list[str]:
     return lines
 
 
+def _asked(detail: WireTaskDetail) -> list[tuple[str, str]]:
+    """What is asked of people, and of whom."""
+    asks = detail.asks
+    if asks is None:
+        return []
+    return [
+        ("asks", visible(asks.message)),
+        ("of", visible(", ".join(asks.approvers)) or "anybody"),
+        ("form", visible(wanted_by(asks)) or _brief(asks.form)),
+    ]
+
+
+def _parts(parts: Sequence[WirePart], *, style: Look) -> list[str]:
+    """A line for each block that a container has opened, those that failed first when there is no room for all."""
+    shown = sorted(parts, key=lambda one: one.status != Status.FAILED)[:_TASKS_SHOWN] if style.is_terminal else parts
+    lines = [
+        [
+            visible(one.name),
+            style.status(one.status) + (f" ({one.outcome})" if one.outcome else ""),
+            f"{one.error_code}: {visible(one.error_msg or '')}".rstrip(": ") if one.error_code else "",
+        ]
+        for one in parts
+        if one in shown
+    ]
+    told = say("{shown} of {total} shown; -o json shows every one", shown=f"{len(lines):,}", total=f"{len(parts):,}")
+    left = [f"  {told}"] if len(lines) < len(parts) else []
+    return [*fitted(["PART", "STATUS", ""], lines), *left]
+
+
 def _brief(value: Any) -> str:
     """JSON on one line, cut to what a terminal shows well."""
     if value is None:
         return ""
     room = width_of(sys.stdout)
-    return look(sys.stdout).crop(_encode(value).decode(), max(10, room - 10) if room else 0)
+    return look(sys.stdout).crop(_encode(value).decode(), max(10, room - 10) if room else _BRIEF)
 
 
 def event_lines(found: Sequence[WireEvent]) -> list[str]:
@@ -278,8 +314,8 @@ def _when(at: str | None, *, now: Instant, style: Look) -> str:
     age_ms = max(0, now - parse_instant(at))
     for size_ms, unit in _AGES:
         if age_ms >= size_ms:
-            return f"{age_ms // size_ms}{unit} ago"
-    return "just now"
+            return say("{age} ago", age=f"{age_ms // size_ms}{unit}")
+    return say("just now")
 
 
 def workflows_table(workflows: Sequence[WireWorkflow]) -> list[str]:

@@ -88,6 +88,7 @@ def look(stream: TextIO) -> Look:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
     """Lines of a table without boxes; columns in ``right`` hold numbers. Cells may hold colour codes."""
+    heads = [say(head) if head else "" for head in heads]
     everything = [heads, *rows] if any(heads) else list(rows)
     widths = [max((cells(row[column]) for row in everything), default=0) for column in range(len(heads))]
     lines: list[str] = []

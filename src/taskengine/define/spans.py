@@ -96,5 +96,5 @@ def instant_fault(value: str) -> str:
         parse_instant(value)
     except (ValueError, OverflowError) as error:
         said = str(error)
-        return said if "time zone" in said else f"{quoted(value)} is no date and time of ISO 8601" if "isoformat" in said else said
+        return f"{quoted(value)} is no date and time of ISO 8601" if "ISO 8601" in said else said
     return ""

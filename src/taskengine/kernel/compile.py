@@ -50,7 +50,11 @@ def compile_plan(workflow: Workflow) -> Plan:
 
 
 def _posts(steps: Sequence[Step]) -> bool:
-    return any(step.type in _POSTING or any(_posts(block.steps) for block in step.blocks) for step in steps)
+    for step in steps:
+        undo = () if step.compensate is None else (step.compensate,)
+        if step.type in _POSTING or _posts(undo) or any(_posts(block.steps) for block in step.blocks):
+            return True
+    return False
 
 
 # ── blocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────

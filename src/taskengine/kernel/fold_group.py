@@ -49,6 +49,7 @@ def registered(state: Execution, event: ev.ChildrenRegistered, _: list[Effect]) 
         state.phase.extend(bytes(size))
         state.phase[base] = Phase.EXPANDED
         state.counts[Phase.EXPANDED] += 1
+        state.blocks[Phase.EXPANDED] += 1
         state.counts[Phase.PENDING] += block.size
         for local in block.roots:
             graph.judge_join(state, base + local)

@@ -45,7 +45,10 @@ def enter(state: Execution, number: int, phase: Phase) -> None:
     state.phase[number] = phase
     if phase >= Phase.COMPLETED:
         scope = state.scopes[number]
-        if scope.base != number and number < state.undo_from:
+        if scope.base == number:
+            state.blocks[before] -= 1
+            state.blocks[phase] += 1
+        elif number < state.undo_from:
             scope.left -= 1
             if not scope.left and not scope.is_swept:
                 state.closing[scope.base] = None

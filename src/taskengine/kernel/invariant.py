@@ -49,6 +49,12 @@ def _counters(state: Execution) -> Iterator[str]:
     counts = [0] * len(Phase)
     for phase in state.phase[1:]:
         counts[phase] += 1
+    blocks = [0] * len(Phase)
+    for scope in _scopes(state):
+        if scope.base:
+            blocks[state.phase[scope.base]] += 1
+    if blocks != state.blocks:
+        yield f"blocks are {state.blocks}, not {blocks}"
     if counts != state.counts:
         yield f"counts are {state.counts}, not {counts}"
     for scope in _scopes(state):

@@ -155,11 +155,10 @@ class Plan(BlockPlan):
         return number
 
 
-def unknown_path(path: str) -> NotFoundError:
-    """The error for a path at which there is no task."""
-    return NotFoundError(
-        "unknown_path", f"there is no task {path} in this execution", hint="paths look like / or /load/ or /each/[3]/load/"
-    )
+def unknown_path(path: str, like: Sequence[str] = ()) -> NotFoundError:
+    """The error for a path at which there is no task. ``like``: paths that were perhaps meant."""
+    hint = f"did you mean {' or '.join(like)}?" if like else "paths look like / or /load/ or /each/[3]/load/"
+    return NotFoundError("unknown_path", f"there is no task {path} in this execution", hint=hint)
 
 
 def steps_of(block: BlockPlan, numbers: Sequence[int]) -> list[str]:

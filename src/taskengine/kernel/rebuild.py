@@ -45,7 +45,7 @@ def rebuild(state: Execution, order: Order | None = None, *, is_same: bool = Fal
     """
     was_ready = {number for number in range(1, len(state.phase)) if state.phase[number] == Phase.READY}
     state.tally = {}
-    state.counts = [0] * len(Phase)
+    state.counts, state.blocks = [0] * len(Phase), [0] * len(Phase)
     state.unread = {}
     state.ready, state.suspects = ReadyQueue(), NOBODY
     state.unjudged, state.skips = {}, {}
@@ -86,6 +86,9 @@ def _count(state: Execution) -> None:
     phases = state.phase
     for phase in memoryview(phases)[1:]:
         state.counts[phase] += 1
+    for scope in _scopes(state):
+        if scope.base:
+            state.blocks[phases[scope.base]] += 1
     for group in state.groups.values():
         group.completed = group.failed = group.cancelled = group.flaws = 0
     for scope in _scopes(state):

@@ -182,7 +182,9 @@ def _elapse(state: Execution, at: Instant) -> Sequence[ev.Event]:
     timed_out = ev.TaskTimedOut(at=at, task=number, attempt=attempt, kind=kind)
     if (task is not None and task.is_cancelling) or number in state.sweeps:
         return (timed_out, ev.TaskCancelled(at=at, task=number, attempt=attempt))
-    error = TaskError(type="Timeout", message=f"the {kind} timeout passed")
+    is_asking = kind is ev.TimeoutKind.WAIT and state.steps[number].step.type == "approval"
+    what = "nobody decided before the deadline" if is_asking else f"the {kind} timeout passed"
+    error = TaskError(type="Timeout", message=what)
     return (timed_out, ev.TaskFailed(at=at, task=number, attempt=attempt, error=error, outcome=Outcome.TIMED_OUT))
 
 

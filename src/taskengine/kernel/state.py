@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from taskengine.kernel.plan import Plan, StepPlan, unknown_path
+from taskengine.kernel import naming
+from taskengine.kernel.plan import Plan, StepPlan
 from taskengine.kernel.queue import NOBODY, ReadyQueue
 from taskengine.kernel.scope import UNDO, Group, Saga, Scope
 from taskengine.kernel.task import Task
@@ -34,6 +35,7 @@ class Execution:
 
     __slots__ = (
         "at",
+        "blocks",
         "business_key",
         "cancel_reason",
         "children",
@@ -145,6 +147,7 @@ class Execution:
         self.is_related = plan.posts  # whether it may tell other executions something
         self.tally: dict[int, list[int]] = {}  # of steps with several dependencies, from the first end on
         self.counts: list[int] = [plan.size] + [0] * (len(Phase) - 1)  # of tasks in each phase
+        self.blocks = [0] * len(Phase)  # ... and how many of these are blocks at work, which are no steps
         self.unread: dict[int, int] = {}
         self.ready = ReadyQueue()
         self.suspects = NOBODY
@@ -170,8 +173,12 @@ class Execution:
 
     @property
     def size(self) -> int:
-        """How many tasks there are so far."""
-        return len(self.phase) - 1
+        """How many steps there are so far. Blocks at work are none."""
+        return len(self.phase) - 1 - sum(self.blocks)
+
+    def count(self, phase: Phase) -> int:
+        """How many steps are in a phase."""
+        return self.counts[phase] - self.blocks[phase]
 
     @property
     def status(self) -> Status:
@@ -194,6 +201,8 @@ class Execution:
             return True
         if self.counts[Phase.RUNNING] or self.closing:
             return False
+        if self.is_cancelling and self.children:
+            return True  # what is ready begins no more: it waits for the ends of those
         return self.is_paused or not (self.ready or self.suspects or self.is_moving)
 
     @property
@@ -204,8 +213,8 @@ class Execution:
 
     @property
     def open_count(self) -> int:
-        """Tasks that have not ended."""
-        return 0 if self.is_swept else sum(self.counts[: Phase.COMPLETED])
+        """Steps that have not ended."""
+        return 0 if self.is_swept else sum(self.counts[: Phase.COMPLETED]) - sum(self.blocks[: Phase.COMPLETED])
 
     def status_of(self, number: int) -> Status:
         """A task's status, with what it inherits from the execution."""
@@ -255,39 +264,11 @@ class Execution:
 
     def find(self, path: str) -> int | None:
         """The task at a path; of several rounds of a container, in the last one."""
-        number = self.plan.by_path.get(path)
-        if self.saga is not None and path.endswith(f"/{UNDO}/"):
-            return self.saga.undoes.get(self.find(path[: -len(UNDO) - 1]) or 0)
-        if number is not None or not self.groups or not (path.startswith("/") and path.endswith("/")):
-            return number
-        scope, segments = self.root, path[1:-1].split("/")
-        for place in range(0, len(segments), 2):
-            local = scope.block.by_id.get(segments[place])
-            if local is None:
-                return None
-            number = scope.base + local
-            if place + 1 == len(segments):
-                return number
-            child = self._child(number, segments[place + 1])
-            if child is None:
-                return None
-            scope = child
-        return scope.base
-
-    def _child(self, number: int, segment: str) -> Scope | None:
-        group = self.groups.get(number)
-        bases = group.bases if group is not None else []
-        if segment.startswith("[") and self.steps[number].step.type in {"map", "loop"}:
-            index = int(segment[1:-1]) if segment[1:-1].isdecimal() else len(bases)
-            return self.scopes[bases[index]] if index < len(bases) else None
-        return next((self.scopes[base] for base in bases if self.scopes[base].segment == segment), None)
+        return naming.find(self, path)
 
     def number_of(self, path: str) -> int:
         """The task at a path. Raises ``NotFoundError``."""
-        number = self.find(path)
-        if number is None:
-            raise unknown_path(path)
-        return number
+        return naming.number_of(self, path)
 
     def due_at(self) -> Instant | None:
         """When time alone makes something happen."""

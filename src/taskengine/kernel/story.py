@@ -16,8 +16,10 @@ from taskengine.model import event as ev
 from taskengine.model.status import Phase
 from taskengine.model.value import Raw, decode
 
-__all__ = ["Line", "story", "why"]
+__all__ = ["FREE_SLOT", "NOT_TAKEN_UP", "Line", "refused_signals", "story", "waits_for", "why"]
 
+FREE_SLOT: Final = "waits for a free slot"
+NOT_TAKEN_UP: Final = "ready; no process has taken it up"  # instead of that, where no process lives
 _SHOWN: Final = 5  # dependencies that are named
 
 
@@ -42,6 +44,8 @@ def story(state: Execution, history: Iterable[ev.Event], path: str) -> list[Line
             text = f"skipped: {skipped_because(_state_then(state, events, seq=seq), number)}"
         elif isinstance(event, ev.TaskStarted) and event.task == number and number in state.groups:
             text = "begins"
+        elif isinstance(event, ev.ChildrenRegistered) and event.task == number:
+            text = f"opens {_opened(state, event)}"
         if text:
             told.append(Line(seq, event.at, text))
     return told
@@ -71,7 +75,7 @@ def why(state: Execution, path: str) -> str:
         return "what was done is being undone" if state.saga is not None else f"the execution is {state.status}"
     if state.is_held(number) and state.phase[number] != Phase.RUNNING:
         return f"{state.path_of(state.held_by(number))} is paused"
-    return _waits_for(state, number)
+    return waits_for(state, number)
 
 
 def _ended(state: Execution, number: int) -> str:
@@ -80,7 +84,8 @@ def _ended(state: Execution, number: int) -> str:
     return f"has ended, {state.status_of(number)}{error}"
 
 
-def _waits_for(state: Execution, number: int) -> str:
+def waits_for(state: Execution, number: int) -> str:
+    """What keeps an open task from going on, were nothing paused."""
     task = state.live.get(number) or Task()
     match Phase(state.phase[number]):
         case Phase.PENDING if number >= state.undo_from:
@@ -92,7 +97,7 @@ def _waits_for(state: Execution, number: int) -> str:
         case Phase.READY:
             bound = state.plan.workflow.limits.max_concurrency
             is_bound = bound is not None and state.counts[Phase.RUNNING] >= bound
-            return f"max_concurrency {bound} of the workflow is reached" if is_bound else "waits for a free slot"
+            return f"max_concurrency {bound} of the workflow is reached" if is_bound else FREE_SLOT
         case Phase.RUNNING:
             return f"attempt {task.attempt} " + ("was asked to stop" if task.is_cancelling else "is running")
         case Phase.RETRYING:
@@ -110,7 +115,19 @@ def _waiting(state: Execution, number: int, task: Task) -> str:
         return "its attempt was lost and the step is not idempotent: retry or cancel it"
     if task.child:
         return f"waits for the execution {task.child}"
-    return f"waits for signal {task.signal}" if task.signal else "waits for its time"
+    if not task.signal:
+        return "waits for its time"
+    refused = refused_signals(state, number)
+    told = f"; its filter has refused {refused}: {state.steps[number].step.config['filter']}" if refused else ""
+    return f"waits for signal {task.signal}{told}"
+
+
+def refused_signals(state: Execution, number: int) -> int:
+    """How many signals of the name that a step waits for are kept because its filter did not take them."""
+    task = state.live.get(number)
+    if task is None or state.steps[number].filter is None or number not in state.listeners.get(task.signal, ()):
+        return 0
+    return len(state.signals.get(task.signal, ()))
 
 
 def _at_work(state: Execution, number: int) -> str:
@@ -198,9 +215,6 @@ def _tell_control(event: ev.Event) -> str:
     match event:
         case ev.GroupClosed():
             return "opens no more"
-        case ev.ChildrenRegistered():
-            last = event.index + event.count - 1
-            return f"opens [{event.index}]" + (f" to [{last}]" if event.count > 1 else "")
         case ev.ApprovalDecided():
             return ("approved" if event.is_approved else "rejected") + _by(event.by, event.comment)
         case ev.ApprovalEscalated():
@@ -209,6 +223,15 @@ def _tell_control(event: ev.Event) -> str:
             return "escalation set"
         case _:
             return ""
+
+
+def _opened(state: Execution, event: ev.ChildrenRegistered) -> str:
+    """The branches or the case by name; items and iterations by their places."""
+    last, blocks = event.index + event.count - 1, state.steps[event.task].blocks
+    if len(blocks) > 1 or any(block.name for block in blocks):
+        named = [blocks[index].name or f"[{index}]" for index in range(event.index, last + 1)]
+        return ", ".join(named[:_SHOWN]) + (f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else "")
+    return f"[{event.index}]" + (f" to [{last}]" if event.count > 1 else "")
 
 
 def _said(progress: Raw) -> str:

@@ -38,7 +38,10 @@ def parse_instant(value: object) -> Instant:
     """Milliseconds since 1970 of an ISO 8601 instant with a time zone. Raises ``ValueError``."""
     if not isinstance(value, str):
         raise ValueError(f"an instant is text such as 2026-01-31T12:00:00Z, not {value!r}")
-    moment = datetime.fromisoformat(value)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no date and time of ISO 8601, such as 2026-01-31T12:00:00Z") from None
     if moment.tzinfo is None:
         raise ValueError(f"{value} needs a time zone, e.g. {value}Z")
     at = round(moment.timestamp() * 1_000)

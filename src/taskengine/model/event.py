@@ -266,7 +266,7 @@ class TaskProgressReported(_Fact, frozen=True, kw_only=True):
 class TaskCompleted(_Fact, frozen=True, kw_only=True):
     """The attempt's result was taken. ``output`` is what later steps see; ``signal`` the place in its queue of the one taken.
 
-    ``outcome`` of a container or a scope: partial, when something in it did not go well.
+    ``outcome`` of a container or a part of it: partial, when something in it did not go well.
     """
 
     task: int
@@ -277,7 +277,10 @@ class TaskCompleted(_Fact, frozen=True, kw_only=True):
 
 
 class ChildrenRegistered(_Fact, frozen=True, kw_only=True):
-    """A container opens ``count`` scopes, from ``index`` on. Their tasks are numbered on from ``first``, a scope's node first."""
+    """A container opens ``count`` parts (branches, a case, items, an iteration), from ``index`` on.
+
+    Their tasks are numbered on from ``first``, each part's own node before its steps.
+    """
 
     task: int
     first: int

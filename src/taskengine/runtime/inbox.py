@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Final
 
 import msgspec
@@ -19,13 +18,13 @@ from taskengine.errors import (
     TaskEngineError,
 )
 from taskengine.model.command import ChildEnded, Command
-from taskengine.model.effect import Post, StartChild
+from taskengine.model.effect import StartChild
 from taskengine.model.status import Status
 from taskengine.model.value import TaskError, encode
 from taskengine.ports.store import InboxAnswer, Message, Verdict
-from taskengine.runtime.letters import Letter, read_letter
+from taskengine.runtime.letters import Letter, is_between_executions, read_letter, unborn_mark
 from taskengine.runtime.node import Node
-from taskengine.runtime.operations import CONTROLS, Operations, settled
+from taskengine.runtime.operations import Operations, settled
 from taskengine.runtime.residency import Elsewhere, Residency
 
 __all__ = ["InboxService"]
@@ -58,7 +57,6 @@ class InboxService:
         self._residency = residency
         self._timeout_ms = answer_timeout_ms
         self._busy: set[int] = set()  # messages being applied
-        self._crossing: dict[int, asyncio.Task[None]] = {}  # messages whose control is on its way through a family
 
     async def forward(self, execution_id: str, command: Command, *, mark: str = "") -> None:
         """Send a command to the owner and wait for its answer. Raises what the owner refused with.
@@ -86,16 +84,16 @@ class InboxService:
     async def receive(self, operations: Operations) -> None:
         """Apply what has come. A command that is refused is answered with the refusal.
 
-        The messages of one execution are applied in order, and one that stays holds back those behind it; different executions do
-        not wait for each other. Nobody waits for a commit but whoever asks for the next page: a page is a commit or two.
+        The messages of one execution are applied in order, and one that stays keeps those behind it: a child that could not begin
+        just now cannot be paused. Different executions do not wait for each other; commits are waited for at the end of a page.
         """
         node = self._node
         after = 0
-        held: set[str] = set()  # executions with a message that stays
+        kept: set[str] = set()
         while messages := await node.store.pending(node.node_id, after=after, limit=_PAGE):
             lines: dict[str, list[Message]] = {}
             for message in messages:
-                if message.execution_id not in held:
+                if message.execution_id not in kept:
                     lines.setdefault(message.execution_id, []).append(message)
             found = await asyncio.gather(
                 *(self._apply_in_order(operations, line) for line in lines.values()), return_exceptions=True
@@ -106,11 +104,11 @@ class InboxService:
                 elif isinstance(through, BaseException):
                     raise through
                 if through is not True:
-                    held.add(execution_id)
+                    kept.add(execution_id)
             after = messages[-1].message_id
 
     async def _apply_in_order(self, operations: Operations, line: Sequence[Message]) -> bool:
-        """Begin one behind the other, then wait for all of them. Whether every one is dealt with."""
+        """Begin one behind the other, then wait for all of them. Whether every one has been answered."""
         begun: dict[int, asyncio.Future[Verdict]] = {}
         is_through = True
         try:
@@ -141,8 +139,6 @@ class InboxService:
     ) -> asyncio.Future[Verdict] | None:
         """Begin to apply a message; ``None``: it stays. ``earlier``: what becomes of those before it that are on their way."""
         node, execution_id = self._node, message.execution_id
-        if message.message_id in self._crossing:
-            return settled(Verdict.COMMITTED)
         if message.message_id in self._busy or not (execution_id in node.residents or node.may_bring_in(execution_id)):
             return None
         try:
@@ -165,11 +161,24 @@ class InboxService:
             elif Verdict.CONFLICT in [await asyncio.shield(one) for one in earlier]:
                 node.has_news = True  # it was judged by a state that is no more
             else:
-                begun = await self._refuse(message, error)
+                begun = await self._refused(operations, message, error=error, mark=letter.mark)
         finally:
             if begun is None:
                 self._busy.discard(message.message_id)
         return begun
+
+    async def _refused(
+        self, operations: Operations, message: Message, *, error: TaskEngineError, mark: str
+    ) -> asyncio.Future[Verdict] | None:
+        """What one execution tells another leaves its mark also when it is refused: whoever waits for it looks for that."""
+        if is_between_executions(mark):
+            try:
+                verdict = await operations.answer_refused(message.execution_id, mark=mark, answer=_refusal(message, error))
+            except Elsewhere:
+                return None
+            if verdict is not None:
+                return settled(verdict)
+        return await self._refuse(message, error)
 
     async def _begin(
         self, operations: Operations, message: Message, *, letter: Letter, earlier: Iterable[asyncio.Future[Verdict]]
@@ -178,11 +187,7 @@ class InboxService:
         answer = InboxAnswer(message.message_id, _APPLIED)
         start = letter.command
         if not isinstance(start, StartChild):
-            mark = letter.mark or (f"message:{message.message_id}" if isinstance(start, CONTROLS) else "")
-            done, crossing = await operations.answer_message(message.execution_id, start, mark=mark, answer=answer, earlier=earlier)
-            if crossing:
-                self._follow(operations, crossing, done=done, message=message)
-            return done
+            return await operations.answer_message(message.execution_id, start, mark=letter.mark, answer=answer, earlier=earlier)
         try:
             return await operations.begin_child(message.execution_id, start, answer=answer)
         except TaskEngineError as error:
@@ -193,43 +198,16 @@ class InboxService:
             ended = ChildEnded(
                 at=start.at, task=parent.task, attempt=parent.attempt, child=message.execution_id, status=Status.FAILED, error=told
             )
-            notice = Letter(ended, f"command:{parent.execution_id}:{message.execution_id}:unborn")
+            notice = Letter(ended, unborn_mark(parent.execution_id, message.execution_id))
             await node.store.send(parent.execution_id, encode(notice), now=node.environment.now())
             node.on_messages()
             raise
 
-    def _follow(self, operations: Operations, crossing: Sequence[Post], *, done: asyncio.Future[Verdict], message: Message) -> None:
-        """Answer a control when every execution it crosses to has written it down. Should this process die, its mark is there."""
-
-        async def follow() -> None:
-            if await asyncio.shield(done) is not Verdict.COMMITTED:
-                return
-            try:
-                await operations.crossed(crossing)
-            except TaskEngineError as error:
-                await self._refuse(message, error)
-            else:
-                await self._node.store.reply([InboxAnswer(message.message_id, _APPLIED)])
-
-        task = asyncio.get_running_loop().create_task(follow(), name="taskengine-crossing")
-        self._crossing[message.message_id] = task
-        task.add_done_callback(partial(self._crossed, message.message_id))
-
-    def _crossed(self, message_id: int, task: asyncio.Task[None]) -> None:
-        del self._crossing[message_id]
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self._node.has_news = True  # its message is still there, and its mark says that it has been applied
-            _log.warning("message.unanswered", exc_info=error)
-
-    async def close(self) -> None:
-        """Wait for nobody any more: whoever owns the execution next answers."""
-        left = tuple(self._crossing.values())
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-
     async def _refuse(self, message: Message, error: TaskEngineError) -> asyncio.Future[Verdict]:
-        answer = _Answer(error=type(error).__name__, name=error.name, message=error.message, hint=error.hint)
-        await self._node.store.reply([InboxAnswer(message.message_id, encode(answer))])
+        await self._node.store.reply([_refusal(message, error)])
         return settled(Verdict.COMMITTED)
+
+
+def _refusal(message: Message, error: TaskEngineError) -> InboxAnswer:
+    answer = _Answer(error=type(error).__name__, name=error.name, message=error.message, hint=error.hint)
+    return InboxAnswer(message.message_id, encode(answer))

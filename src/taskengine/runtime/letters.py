@@ -9,10 +9,11 @@ import msgspec
 
 from taskengine.model.command import Command, Signal
 from taskengine.model.effect import Effect, Post, StartChild
+from taskengine.model.ids import EXECUTION
 from taskengine.model.value import Instant, encode
 from taskengine.ports.store import Outgoing
 
-__all__ = ["Letter", "kin_of", "outgoing", "read_letter"]
+__all__ = ["Letter", "is_between_executions", "kin_of", "outgoing", "read_letter", "unborn_mark"]
 
 
 class Letter(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -22,7 +23,19 @@ class Letter(msgspec.Struct, frozen=True, omit_defaults=True):
     mark: str = ""
 
 
+_FROM: Final = 2
 read_letter: Final = msgspec.json.Decoder(Letter).decode
+
+
+def unborn_mark(parent: str, child: str) -> str:
+    """The mark of the letter that says that a child could not begin."""
+    return f"command:{parent}:{child}:unborn"
+
+
+def is_between_executions(mark: str) -> bool:
+    """Whether one execution tells another: ``command:`` to whom ``:`` from whom ``:`` what."""
+    parts = mark.split(":")
+    return len(parts) > _FROM and parts[_FROM].startswith(EXECUTION)
 
 
 def outgoing(effects: Iterable[Effect], now: Instant) -> list[Outgoing]:

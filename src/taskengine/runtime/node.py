@@ -255,7 +255,6 @@ class Node:
             resident.token += 1
         resident.stored_owner = owner
         resident.unsettled += 1
-        counts = state.counts
         return Append(
             Summary(
                 resident.execution_id,
@@ -273,8 +272,8 @@ class Node:
                 state.at,
                 state.finished_at,
                 state.size,
-                counts[Phase.COMPLETED],
-                counts[Phase.FAILED],
+                state.count(Phase.COMPLETED),
+                state.count(Phase.FAILED),
                 state.parent.execution_id if state.parent is not None else "",
             ),
             pending.expected_seq,

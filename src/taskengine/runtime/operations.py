@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, Protocol
 
 from taskengine.errors import CommandRefusedError, ConflictError, LimitError, NotFoundError, OverloadedError, StorageError
 from taskengine.kernel.state import Execution
 from taskengine.model import command as cmd
-from taskengine.model.codec import decode_event
-from taskengine.model.effect import Post, StartChild
+from taskengine.model.effect import StartChild
 from taskengine.model.event import TakenOver
 from taskengine.model.ids import EXECUTION
 from taskengine.model.value import Instant, Raw
 from taskengine.ports.store import InboxAnswer, Mark, Verdict
 from taskengine.runtime.catalog import KnownWorkflow
 from taskengine.runtime.node import Node
+from taskengine.runtime.reach import Reach
 from taskengine.runtime.residency import Elsewhere, Residency
 from taskengine.runtime.resident import Resident, Result
 
-__all__ = ["CONTROLS", "Operations", "Origin", "Started", "TakeIn", "settled"]
+__all__ = ["Operations", "Origin", "Started", "TakeIn", "settled"]
 
-CONTROLS: Final = (cmd.Pause, cmd.Resume, cmd.Cancel, cmd.Terminate)  # which cross to other executions
 _TRIES: Final = 8
 _LARGEST_PRIORITY: Final = 9
-_CHILD_APPEARS_S: Final = 10.0
-_LOOK_AGAIN_S: Final = 0.02
-_LATEST: Final = 100  # events in which a control is looked for
+_CONTROLS: Final = (cmd.Pause, cmd.Resume, cmd.Cancel, cmd.Terminate)
 
 
 class Started:
@@ -73,6 +70,7 @@ class Operations:
         self._take_in = take_in
         self._residency = residency
         self._forward = forward
+        self._reach = Reach(node, residency, seize=lambda owner, keep: self._seize(owner, keep=keep))
         self.seizing = asyncio.Lock()  # a node that leaves waits for it: what it seized later would be nobody's
         self._under_way: dict[str, asyncio.Future[None]] = {}  # by deduplication mark
 
@@ -137,6 +135,7 @@ class Operations:
         """Start an execution that another one wants, in the commit that answers the message; its verdict.
 
         DUPLICATE: it is there already. It is held until ``node.let_go``: what stands behind the message in line may pause it.
+
         Raises ``NotFoundError`` for a workflow or a function that is not here, ``ValidationError`` for an input that does not fit,
         ``OverloadedError`` when too much is waiting already.
         """
@@ -144,6 +143,8 @@ class Operations:
         if execution_id in node.residents or await node.store.heads((execution_id,)):
             return settled(Verdict.DUPLICATE)
         known, given, variables = await self._take_in(start)
+        if execution_id in node.residents:  # another node has begun it meanwhile, and it was read here: what runs for it stays
+            return settled(Verdict.DUPLICATE)
         self._must_accept()
         now = max(node.environment.now(), start.at)
         resident = self._new(execution_id, known, now=now)
@@ -178,20 +179,21 @@ class Operations:
         return earlier.decode()
 
     async def command(self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str = "") -> None:
-        """Apply a command and return when it is durable. A mark makes repeating it a no-op.
+        """Apply a command and return when it is durable, a control when it is so in every execution below.
 
-        Raises what the kernel refuses with, ``NotFoundError`` for an unknown execution, and ``ConflictError`` when others keep
-        taking the execution away.
+        A mark makes repeating it a no-op. Raises what the kernel refuses with, ``NotFoundError`` for an unknown execution, and
+        ``ConflictError`` when others keep taking the execution away, or one below has not been told in time.
         """
         full_mark = f"command:{execution_id}:{mark}" if mark else ""
         async with self._alone_with(full_mark) as begun:
-            posts = await self._command(execution_id, make, mark=full_mark, begun=begun)
-        await self._acknowledged(posts or ())
+            since = await self._command(execution_id, make, mark=full_mark, begun=begun)
+        if since is not None:
+            await self._reach.everywhere(execution_id, since)
 
     async def _command(
         self, execution_id: str, make: Callable[[Instant], cmd.Command], *, mark: str, begun: list[asyncio.Future[Verdict]]
-    ) -> list[Post] | None:
-        """What it made the execution tell others; ``None`` when it was applied before, or elsewhere."""
+    ) -> Instant | None:
+        """When it was asked for, if it is a control that may concern others."""
         node = self._node
         for _ in range(_TRIES):
             if mark and await node.store.answer_of(mark) is not None:
@@ -202,68 +204,24 @@ class Operations:
             except Elsewhere as elsewhere:
                 if await self._seize(elsewhere.owner, keep=execution_id):
                     continue
-                await self._forward(execution_id, make(now), mark=mark)
-                return None
+                command = make(now)
+                await self._forward(execution_id, command, mark=mark)
+                return now if isinstance(command, _CONTROLS) else None
             if resident is None:
                 raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
             node.must_be_open()
             done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+            command = make(now)
             try:
-                turn = node.turn(resident, make(now), waiter=done, marks=(Mark(mark, b"", now),) if mark else ())
+                node.turn(resident, command, waiter=done, marks=(Mark(mark, b"", now),) if mark else ())
             except (CommandRefusedError, LimitError):
                 if await self._is_current(resident):
                     raise
                 continue
             begun.append(done)
             if await asyncio.shield(done) is Verdict.COMMITTED:
-                return [effect for effect in turn.effects if type(effect) is Post]
+                return now if isinstance(command, _CONTROLS) and resident.state.plan.posts else None
         raise ConflictError("execution_contended", f"others kept changing {execution_id}", hint="try again")
-
-    async def _acknowledged(self, posts: Iterable[Post]) -> None:
-        """A control reaches every execution below: it is true when all of them have written it down, and all below them.
-
-        What was posted is done here at once, under the mark of the letter, which then finds that it has been done.
-        """
-        for post in posts:
-            if isinstance(post.letter, CONTROLS):
-                await self._acknowledged(await self._also(post.execution_id, post.letter, mark=post.mark))
-
-    async def _also(self, execution_id: str, command: cmd.Command, *, mark: str) -> Iterable[Post]:
-        """Nothing here waits for others while it holds the mark: the letters of all of them are read in one line."""
-        give_up_at = asyncio.get_running_loop().time() + _CHILD_APPEARS_S
-        while True:
-            try:
-                async with self._alone_with(mark) as begun:
-                    posts = await self._command(execution_id, lambda _: command, mark=mark, begun=begun)
-            except CommandRefusedError:
-                return ()  # it has ended, or stands like that already
-            except NotFoundError as error:
-                is_unborn = error.name == "execution_not_found"
-                if not is_unborn or asyncio.get_running_loop().time() > give_up_at:
-                    why = "has not begun yet" if is_unborn else f"cannot be reached from here: {error.message}"
-                    raise ConflictError(
-                        "not_everywhere",
-                        f"{execution_id}, which is to obey too, {why}",
-                        hint="it is kept for that one, which obeys as soon as it can",
-                    ) from error
-                await asyncio.sleep(_LOOK_AGAIN_S)
-            else:
-                return await self._told_before(execution_id, command) if posts is None else posts
-
-    async def _told_before(self, execution_id: str, command: cmd.Command) -> list[Post]:
-        """What an execution told its own children when the letter was faster."""
-        stored = await self._node.store.load((execution_id,))
-        if not stored or not command.by:  # type: ignore[union-attr]
-            return []
-        events = await self._node.store.events(execution_id, after=max(0, stored[0].summary.seq - _LATEST), limit=_LATEST)
-        state = await self._residency.read(stored[0])
-        for event in reversed(events):
-            if getattr(decode_event(event.body), "by", "") == command.by:  # type: ignore[union-attr]
-                kind = type(command).__name__
-                return [
-                    Post(child, command, f"command:{child}:{execution_id}:{event.seq}:{kind}") for child in state.children.values()
-                ]
-        return []
 
     async def _is_current(self, resident: Resident) -> bool:
         """Whether what was asked of a resident may be refused: another node may have changed what is only kept in memory here."""
@@ -354,41 +312,50 @@ class Operations:
         mark: str,
         answer: InboxAnswer,
         earlier: Iterable[asyncio.Future[Verdict]] = (),
-    ) -> tuple[asyncio.Future[Verdict], Sequence[Post]]:
+    ) -> asyncio.Future[Verdict]:
         """Apply a command that came through the inbox; its answer and its effect are one commit, whose verdict is given.
 
         DUPLICATE: its mark was there. CONFLICT: it is to be applied once more, also when that became of one of the ``earlier``.
-        With controls for other executions the commit has no answer: ``crossed`` says when that is due.
         Raises what the kernel refuses with, ``NotFoundError``, and ``Elsewhere``.
         """
         node = self._node
         async with self._alone_with(mark) as begun:
             if mark and await node.store.answer_of(mark) is not None:
-                return settled(Verdict.DUPLICATE), ()
+                return settled(Verdict.DUPLICATE)
             resident = await self._residency.resident(execution_id)
             if any(one.done() and one.result() is Verdict.CONFLICT for one in earlier):
-                return settled(Verdict.CONFLICT), ()  # what it was to follow is not in this state
+                return settled(Verdict.CONFLICT)  # what it was to follow is not in this state
             if resident is None:
                 raise NotFoundError("execution_not_found", f"there is no execution {execution_id}")
             node.must_be_open()
             done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
             try:
-                turn = node.turn(resident, command, marks=(Mark(mark, b"", node.environment.now()),) if mark else ())
+                node.turn(resident, command, marks=(Mark(mark, b"", node.environment.now()),) if mark else ())
             except (CommandRefusedError, LimitError):
                 if await self._is_current(resident):
                     raise
-                return settled(Verdict.CONFLICT), ()
+                return settled(Verdict.CONFLICT)
             pending = node.append_nothing(resident)
-            crossing = [effect for effect in turn.effects if type(effect) is Post and isinstance(effect.letter, CONTROLS)]
-            if not crossing:
-                pending.answers.append(answer)
+            pending.answers.append(answer)
             pending.waiters.append(done)
             begun.append(done)
-            return done, crossing
+            return done
 
-    async def crossed(self, posts: Iterable[Post]) -> None:
-        """Wait until a control that has crossed to other executions is written down by all of them."""
-        await self._acknowledged(posts)
+    async def answer_refused(self, execution_id: str, *, mark: str, answer: InboxAnswer) -> Verdict | None:
+        """Answer a letter that was refused, and leave its mark all the same; ``None`` when there is no such execution."""
+        node = self._node
+        async with self._alone_with(mark) as begun:
+            resident = await self._residency.resident(execution_id)
+            if resident is None:
+                return None
+            node.must_be_open()
+            done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+            pending = node.append_nothing(resident)
+            pending.marks = (*pending.marks, Mark(mark, b"", node.environment.now()))
+            pending.answers.append(answer)
+            pending.waiters.append(done)
+            begun.append(done)
+            return await asyncio.shield(done)
 
     async def wait(self, execution_id: str) -> Result:
         """Wait for an execution's end, here or elsewhere. Cancelling the wait changes nothing."""

@@ -24,8 +24,8 @@ from taskengine.model.codec import decode_event
 from taskengine.model.effect import Halt, Launch
 from taskengine.model.event import ExecutionStarted
 from taskengine.model.value import Instant
-from taskengine.ports.store import Stored, Verdict, Views
-from taskengine.runtime.catalog import PlanCatalog
+from taskengine.ports.store import Stored, Summary, Verdict, Views
+from taskengine.runtime.catalog import KnownWorkflow, PlanCatalog
 from taskengine.runtime.node import Node
 from taskengine.runtime.resident import Resident
 
@@ -198,7 +198,7 @@ class Residency:
         if summary.owner and summary.owner != node.node_id:
             raise Elsewhere(summary.owner)
         try:
-            known = await self._catalog.known(summary.workflow_id, summary.workflow_version)
+            known = await self.known(summary)
             if node.settings.can_run and not summary.finished_at:
                 self._catalog.must_be_performable(known)
             state = await self._restore(stored, known.plan)
@@ -250,9 +250,13 @@ class Residency:
             if state.parent is not None and not state.parent.is_detached:
                 self._node.kin.add(state.parent.execution_id)
 
+    async def known(self, summary: Summary) -> KnownWorkflow:
+        """The version that an execution runs."""
+        return await self._catalog.known(summary.workflow_id, summary.workflow_version)
+
     async def read(self, stored: Stored) -> Execution:
         """The state of an execution for reading only, whoever owns it."""
-        known = await self._catalog.known(stored.summary.workflow_id, stored.summary.workflow_version)
+        known = await self.known(stored.summary)
         return await self._restore(stored, known.plan)
 
     async def _restore(self, stored: Stored, plan: Plan) -> Execution:

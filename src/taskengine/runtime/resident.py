@@ -29,6 +29,13 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     raw_output: Raw = ABSENT
     error: TaskError | None = None
 
+    def __repr__(self) -> str:
+        error = None if self.error is None else f"{self.error.type}: {self.error.message}"
+        outcome = None if self.outcome is None else self.outcome.value
+        said = {"outcome": outcome, "output": self.output, "error": error}
+        told = "".join(f", {name}={value!r}" for name, value in said.items() if value is not None)
+        return f"Result({self.execution_id!r}, {self.status.value}{told})"
+
     @property
     def output(self) -> Any:
         """The execution's output as Python data; ``None`` when it has none."""

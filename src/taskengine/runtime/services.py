@@ -58,7 +58,6 @@ class Services:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        await self._inbox.close()
         node.timers.close()
         await self._drain(node.settings.stop_grace_ms / 1000)
         for attempt in tuple(node.attempts):

@@ -17,12 +17,14 @@ from taskengine.wire.instant import iso_instant
 
 __all__ = [
     "Progress",
+    "Question",
     "WireComparison",
     "WireDifference",
     "WireExecution",
     "WireExplanation",
     "WireLine",
     "WireLogLine",
+    "WirePart",
     "WireReason",
     "WireTask",
     "WireTaskDetail",
@@ -31,13 +33,16 @@ __all__ = [
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How many tasks there are, and how many of them are where. ``pending`` has not begun or waits."""
+    """How many steps there are, and how many of them are where. A container is a step, what it opens (items, branches) is none."""
 
     total: int
     completed: int
     failed: int
     running: int | UnsetType = UNSET
-    pending: int | UnsetType = UNSET
+    waiting: int | UnsetType = UNSET  # for a signal, a time, a person, another execution, or the next attempt
+    pending: int | UnsetType = UNSET  # has not begun
+    cancelled: int | UnsetType = UNSET
+    skipped: int | UnsetType = UNSET
 
 
 class WireExecution(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +125,24 @@ class WireLogLine(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
+class WirePart(msgspec.Struct, frozen=True, kw_only=True):
+    """A block at work: a branch, the case that was taken, an item's or an iteration's steps. ``name`` is its part of the path."""
+
+    name: str
+    status: str
+    outcome: str | None
+    error_code: str | None
+    error_msg: str | None
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task asks people. ``form``: the JSON Schema of the data that comes with a decision; no ``approvers``: anybody."""
+
+    message: str
+    form: Any  # JSON
+    approvers: list[str]
+
+
 class WireTaskDetail(msgspec.Struct, frozen=True, kw_only=True):
     """A task with what it was given, what it gave, how it came to be where it is and why it is there."""
 
@@ -128,6 +151,8 @@ class WireTaskDetail(msgspec.Struct, frozen=True, kw_only=True):
     output: Any  # JSON
     why: str
     story: list[WireLine]
+    asks: Question | None = None
+    parts: list[WirePart] = []  # of a container: what it has opened
 
 
 class WireDifference(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,11 +184,13 @@ class WireReason(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     step_id: str
     status: str
-    # function_not_found, cancelling, paused, dependencies, suspect, slot, running, retry, stuck, approval, children, signal, timer
+    # function_not_found, cancelling, paused, dependencies, suspect, slot, running, retry, stuck, approval, children, execution,
+    # signal, timer
     kind: str
     text: str
     until: str | None  # when time alone moves it
     waits_for: list[str]  # steps that have not ended
+    asks: Question | None = None
 
 
 class WireExplanation(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,9 +25,10 @@ _FILE_NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
 
 def identify(connection: Connection) -> int:
     """The database's version, 0 for an empty file. ``StorageError``: ``not_ours`` or ``database_newer``. Changes nothing."""
-    application_id = connection.read("PRAGMA application_id")[0][0]
-    version: int = connection.read("PRAGMA user_version")[0][0]
     is_empty = not connection.read("SELECT 1 FROM sqlite_schema LIMIT 1")
+    version: int = connection.read("PRAGMA user_version")[0][0]
+    # Last: another process may be making the file ours between two reads, and all three change at once.
+    application_id = connection.read("PRAGMA application_id")[0][0]
     if application_id != APPLICATION_ID and not (is_empty and application_id == 0 and version == 0):
         raise StorageError(
             "not_ours",

@@ -50,6 +50,10 @@ _DEEDS: Final[dict[type, str]] = {
     ev.TaskCancelled: "terminate",
     ev.ExecutionRetried: "retry",
     ev.TaskRetryScheduled: "retry",
+    ev.TaskSkipped: "skip",
+    ev.VariablesSet: "set",
+    ev.ApprovalDecided: "decide",
+    ev.ExecutionForked: "fork",
 }
 
 
@@ -65,6 +69,7 @@ class Record:
         self.scheduled: dict[tuple[int, int], tuple[int, str]] = {}  # (task, attempt) → seq, and who owned it from then on
         self.stopped: dict[int, int] = {}  # task → attempts up to this one may not begin any more: a client was told so
         self.last_owner = summary.owner
+        self.begun_by = ""
         self.left_by = ""  # the node that gave it back, while nobody has gone on with it
         self.ends: list[tuple[int, int]] = []  # (task, seq) of everything that ended a task
         self.results: list[Result] = []  # one for each time it ended
@@ -77,6 +82,7 @@ class Audit:
         self.records: dict[str, Record] = {}
         self.event_counts: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
+        self.on_event: Callable[[Record, ev.Event], None] = _nothing  # a scenario's own promises, after every fold
         self._store = store
         self._now = now
         self._fail = fail
@@ -161,9 +167,8 @@ class Audit:
             self._require(not is_stopped, "began_while_stopped", f"{where} of task {event.task}")
         if isinstance(event, ev.TaskScheduled):
             record.scheduled[event.task, event.attempt] = (len(record.bodies), record.summary.owner)
-        deed = _DEEDS.get(type(event))
-        tag: str = getattr(event, "by", "")
-        if deed is not None and tag:
+        deed, tag = _deed(record, event)
+        if deed and tag:
             self._deeds[deed, tag] += 1
             self._done_at[deed, tag] = len(record.bodies)
         try:
@@ -174,15 +179,15 @@ class Audit:
             record.ends.append((event.task, len(record.bodies)))
         if state.is_finished and state.status_at_end is not None:
             record.results.append(Result(record.execution_id, state.status_at_end, state.outcome, state.output, state.error))
+        self.on_event(record, event)
 
     def _check_row(self, record: Record, before: Summary) -> None:
         state, row = record.state, record.summary
         where = f"{row.execution_id} after event {row.seq}"
         head = (row.status, row.outcome, row.priority, row.business_key, row.updated_at, row.finished_at)
         says = (*head, row.total, row.completed, row.failed)
-        counts = state.counts
         truth = (state.status.value, (state.outcome or ""), state.priority, state.business_key, state.at, state.finished_at)
-        is_so = (*truth, state.size, counts[Phase.COMPLETED], counts[Phase.FAILED])
+        is_so = (*truth, state.size, state.count(Phase.COMPLETED), state.count(Phase.FAILED))
         self._require(says == is_so, "row_differs", f"{where}: the row says {says}, the history {is_so}")
         self._require(
             row.token >= before.token and row.seq >= before.seq, "token_goes_back", f"{where}: {before.token} → {row.token}"
@@ -261,7 +266,7 @@ class Audit:
         self._judge(record is not None, "acknowledged_not_durable", f"{deed} {tag}: there is no {execution_id}")
         if record is not None and deed in {"cancel", "terminate"}:
             for (task, attempt), (seq, _) in record.scheduled.items():
-                if seq < self._done_at[deed, tag] and path in {"/", record.state.path_of(task)}:
+                if seq < self._done_at[deed, tag] and record.state.path_of(task).startswith(path):
                     record.stopped[task] = max(record.stopped.get(task, 0), attempt)
 
     def told_result(self, result: Result) -> None:
@@ -330,6 +335,25 @@ class Audit:
         """The same inside of a node's own code, which must not see it."""
         if not condition:
             self._fail(SimulationError(name, message))
+
+
+def _nothing(_record: Record, _event: ev.Event) -> None:
+    """Nobody looks at events besides."""
+
+
+def _deed(record: Record, event: ev.Event) -> tuple[str, str]:
+    """What a client has done with it, and the tag that it left there."""
+    match event:
+        case ev.ExecutionStarted(by=by):
+            record.begun_by = by
+            tag = by
+        case ev.ExecutionForked():  # right behind its start, which says by whom
+            tag = record.begun_by
+        case ev.ApprovalDecided(comment=comment):  # decided by a name that may: the tag is in what was said
+            tag = comment
+        case _:
+            tag = getattr(event, "by", "")
+    return _DEEDS.get(type(event), ""), tag
 
 
 def expected_rows(record: Record) -> Iterable[tuple[str, str, str, int, int, int | None]]:

@@ -32,7 +32,8 @@ T = TypeVar("T")
 
 Functions = Callable[["SimNode"], Mapping[str, Callable[..., Any]]]
 _START_TRIES: Final = 200
-_STOPPED_S: Final = 1.0  # within this, whoever still waits for an engine that has stopped is told so
+_STOPPED_S: Final = 1.0  # within some of these, whoever still waits for an engine that has stopped is told so
+_STOPPED_LOOKS: Final = 4
 _START_PAUSE_S: Final = 0.2
 
 
@@ -173,8 +174,11 @@ class World:
             return
         if inside.commit.trouble is None:
             self.audit.must_have_given_back(node.name, node_id=inside.node_id)
-        await asyncio.sleep(_STOPPED_S)
-        if node.calls and not node.is_dead:
+        for _ in range(_STOPPED_LOOKS):  # a slow store may keep one a little longer
+            await asyncio.sleep(_STOPPED_S)
+            if not node.calls or node.is_dead:
+                break
+        else:
             raise SimulationError("left_hanging", f"{node.name} has stopped, and {len(node.calls)} callers have no answer")
         self._end(node)
 
