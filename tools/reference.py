@@ -56,6 +56,17 @@ ENVIRONMENT = {
     "TASK_ENGINE_STEP_ID": "Given to scripts: the step's id.",
     "TASK_ENGINE_TASK_ID": "Given to scripts: the task's id.",
 }
+# Type → the page that shows it.
+_SHOWN = {
+    "function": "write-a-function",
+    "http": "call-an-api",
+    "script": "run-a-script",
+    "wait": "wait-for-a-person",
+    "approval": "ask-a-person",
+    "workflow": "start-other-workflows",
+    **dict.fromkeys(("condition", "parallel", "map", "loop"), "branch-and-loop"),
+    **dict.fromkeys(("noop", "set", "signal", "fail", "aggregate"), "keep-add-up-tell-fail"),
+}
 _NO_KEYS = {"set": "variables, each with its new value"}
 _EXAMPLE = re.compile(r"TASK_ENGINE_SECRET_[A-Z_]+")
 
@@ -76,10 +87,12 @@ def language() -> str:
         lines.append("")
     lines += ["## `success`", "", *_rule(), ""]
     lines += ["## Durations", "", schema["$defs"]["duration"]["description"], ""]
-    lines += ["## Types of steps", "", "| type | keys of its `config` |", "|---|---|"]
-    lines += [
-        f"| `{name}` | {', '.join(f'`{key}`' for key in keys) or _NO_KEYS.get(name, 'none')} |" for name, (keys, _) in TYPES.items()
-    ]
+    lines += ["## Types of steps", "", "| type | keys of its `config` | shown in |", "|---|---|---|"]
+    for name, (keys, _) in TYPES.items():
+        page = _SHOWN[name]
+        taken = ", ".join(f"`{key}`" for key in keys) or _NO_KEYS.get(name, "none")
+        lines.append(f"| `{name}` | {taken} | [{page.replace('-', ' ')}](../how-to/{page}.md) |")
+    lines += ["", "What each gives is in a [table](../how-to/keep-add-up-tell-fail.md#what-they-and-the-others-give)."]
     lines += ["", _what_functions_get(), ""]
     lines += ["Not in this version: " + ", ".join(f"`{name}`" for name in LATER_TYPES) + ".", ""]
     lines += ["## Filters of expressions", "", ", ".join(f"`{name}`" for name in sorted({*FILTERS, "default"})) + ".", ""]
@@ -101,7 +114,11 @@ def _rule() -> list[str]:
         "| `any` | one of them completed |",
         "| `{at_least: 2}` | so many completed |",
         '| `{at_least: "80%"}` | such a share of all completed |',
-        '| `{when: "children.failed < 3"}` | the expression does, over `children`, which has total, completed, failed, … |',
+        '| `{when: "children.failed < 3"}` | the expression does, over `children`, which has these counts |',
+        "",
+        "`children` has `total`, `completed`, `failed`, `cancelled`, `skipped` and `results`, a list of `{status, output}`.",
+        "One that was skipped is neither completed nor failed. Of the workflow's own steps one whose failure was handled counts as",
+        "completed.",
     ]
 
 

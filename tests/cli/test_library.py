@@ -198,3 +198,21 @@ def test_a_retry_that_no_living_process_takes_up_says_how_to_go_on(folder: Folde
 def test_a_run_keeps_its_workflow_too(te: Run) -> None:
     assert te("run", "hello.yaml", "--input", "who=Ada", "--db", "other.db").exit_code == 0
     assert te("workflow", "list", "--limit", "0", "-o", "name", "--db", "other.db").stdout.startswith("wf_")
+
+
+def test_a_workflow_that_the_database_lacks_is_warned_of_before_it_is_started(te: Run, folder: Folder) -> None:
+    (folder.path / "mum.yaml").write_text(
+        "name: mum\nsteps:\n  - {id: k, type: workflow, config: {workflow: kid}}\n", encoding="utf-8"
+    )
+    (folder.path / "kid.yaml").write_text("name: kid\nsteps: [{id: k, type: noop}]\n", encoding="utf-8")
+    alone = te("workflow", "upload", "mum.yaml")
+    assert alone.exit_code == 0
+    assert 'warning[TE1634]: step "k" starts the workflow "kid", which is not in the database\n  --> mum.yaml:3:' in alone.stderr
+    assert "hint: task-engine workflow upload FILE" in alone.stderr
+    failed = te("run", "mum.yaml", "--plain")
+    assert failed.exit_code == 10
+    assert failed.stderr.startswith("warning[TE1634]")
+    assert "TE1634" not in te("workflow", "upload", "mum.yaml", "kid.yaml").stderr
+    done = te("run", "mum.yaml", "--plain")
+    assert done.exit_code == 0
+    assert "TE1634" not in done.stderr

@@ -193,6 +193,110 @@ _WRITTEN: Final = {
             "success: {▸at_least: 3}", "success: ▸{at_least: 3}"
         ),
     ),
+    "a rule that asks for more than the items make": (
+        "success_out_of_reach success_out_of_reach success_out_of_reach",
+        "lower at_least, or write success: all",
+        """
+        name: a
+        steps:
+          - {id: a, type: map, success: ▸{at_least: 3}, config: {items: [1, 2]}, steps: [{id: x, type: noop}]}
+          - {id: b, type: map, success: ▸{at_least: 2}, config: {items: [1, 2], batch_size: 5}, steps: [{id: x, type: noop}]}
+          - {id: c, type: loop, success: ▸{at_least: 1}, config: {items: []}, steps: [{id: x, type: noop}]}
+          - {id: d, type: map, success: {at_least: 2}, config: {items: [1, 2]}, steps: [{id: x, type: noop}]}
+          - {id: e, type: map, success: {at_least: 9}, config: {items: "{{ input.all }}"}, steps: [{id: x, type: noop}]}
+          - {id: f, type: loop, success: {at_least: 9}, config: {while: index < 5, max_iterations: 9}, steps: [{id: x, type: noop}]}
+        """,
+    ),
+    "a rule over counts that there are none of": (
+        "unknown_count unknown_count unknown_count",
+        "did you mean children.failed?",
+        """
+        name: a
+        success: {when: ▸children.failures < 3 and children.total > 1 and ▸children.complete > 1}
+        steps:
+          - {id: a, type: map, success: {when: ▸children.kaput == 0}, config: {items: [1]}, steps: [{id: x, type: noop}]}
+          - {id: b, type: map, success: {when: children.results}, config: {items: [1]}, steps: [{id: x, type: noop}]}
+        """,
+    ),
+    "items that an operation cannot take": (
+        "items_of_other_type items_of_other_type items_of_other_type items_of_other_type",
+        "leave the quotes out, or collect the items",
+        """
+        name: a
+        steps:
+          - {id: a, type: aggregate, config: {operation: sum, items: [1, null, "{{ input.x }}", ▸"5", "6"]}}
+          - {id: b, type: aggregate, config: {operation: max, items: [▸{amount: 5}]}}
+          - {id: c, type: aggregate, config: {operation: concat, items: [[1], ▸2]}}
+          - {id: d, type: aggregate, config: {operation: merge, items: [{x: 1}, ▸true]}}
+          - {id: e, type: aggregate, config: {operation: sum, field: amount, items: [{amount: 5}]}}
+          - {id: f, type: aggregate, config: {operation: collect, items: [1, x, [2]]}}
+        """,
+    ),
+    "a variable that is probably misspelled": (
+        "variable_nobody_reads",
+        'did you mean "count"?',
+        """
+        name: a
+        variables: {count: 0, size: 1}
+        output: "{{ variables.sizes }}"
+        steps:
+          - {id: a, type: set, config: {▸cuont: 1, count: 2, sizes: 3, colour: 4}}
+        """,
+    ),
+    "the output of what may have failed": (
+        "may_have_failed may_have_failed may_have_failed may_have_failed",
+        "say what to take then: steps.letter.output | default(none); or test steps.letter.status first",
+        """
+        name: a
+        output:
+          - "{{ ▸steps.letter.output }} {{ steps.strict.output }}"
+          - "{{ steps.letter.output | default(none) }} {{ steps.letter.status }}"
+        steps:
+          - {id: letter, type: function, config: {function: f}}
+          - {id: firm, type: function, config: {function: f}}
+          - {id: strict, type: function, config: {function: f}}
+          - {id: lax, type: function, config: {function: f}, on_error: continue}
+          - {id: next, type: noop, depends_on: letter, input_mapping: {x: "{{ steps.letter.output }}"}}
+          - {id: late, type: noop, depends_on: next, input_mapping: {x: "{{ steps.letter.output }}"}}
+          - id: sorry
+            type: noop
+            depends_on: [letter, firm]
+            join: any_failed
+            handles: [Gone]
+            input_mapping: {x: "{{ ▸steps.letter.output.name }}", y: "{{ steps.letter.error.type }}"}
+          - {id: clean, type: noop, depends_on: lax, join: all_done, input_mapping: {x: "{{ ▸steps.lax.output }}"}}
+          - {id: fine, type: noop, depends_on: lax, join: none_failed, input_mapping: {x: "{{ steps.lax.output }}"}}
+          - id: each
+            type: map
+            depends_on: lax
+            join: all_done
+            config: {items: [1]}
+            steps: [{id: x, type: noop, input_mapping: {x: "{{ ▸steps.lax.output }}"}}]
+        """,
+    ),
+    "the output of what may have failed under a rule": (
+        "may_have_failed",
+        "say what to take then: steps.letter.output | default(none); or test steps.letter.status first",
+        """
+        name: a
+        success: any
+        output: "{{ ▸steps.letter.output }}"
+        steps:
+          - {id: letter, type: function, config: {function: f}}
+          - {id: then, type: noop, depends_on: letter, input_mapping: {x: "{{ steps.letter.output }}"}}
+        """,
+    ),
+    "blocks and rules one level too deep": (
+        "missing_key unknown_key unknown_key unknown_key",
+        "for example steps: [{id: …, type: …}], which run for each of the items",
+        """
+        name: a
+        steps:
+          - ▸{id: a, type: map, config: {items: [1], ▸steps: [{id: x, type: noop}]}}
+          - {id: b, type: function, config: {function: f, ▸retry: {max_attempts: 3}}}
+          - {id: c, type: map, config: {items: [1], ▸success: any}, steps: [{id: x, type: noop}]}
+        """,
+    ),
     "compensations that are no single piece of work": (
         "unknown_key unknown_key missing_key bad_compensation wrong_type unknown_key",
         "a compensation has no id; it is known by its step",
@@ -310,7 +414,7 @@ _WRITTEN: Final = {
         name: a
         steps:
           - ▸{id: a, type: workflow}
-          - {id: b, type: workflow, config: {workflow: x, version: ▸1.0, detach: ▸yes, ▸wait: true}}
+          - {id: b, type: workflow, config: {workflow: x, version: ▸[1.0], detach: ▸yes, ▸wait: true}}
         """,
     ),
     "a variable that only a step sets": (

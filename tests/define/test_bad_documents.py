@@ -22,6 +22,7 @@ ELSEWHERE = {
     "function_not_found": "test_lookup.py",
     "unknown_parameter": "test_lookup.py",
     "missing_parameter": "test_lookup.py",
+    "workflow_not_uploaded": "test_blocks.py",
 }
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from taskengine.define import Finding, check, from_document, load_file, load_text, to_document
 from taskengine.define.blocks import every_step
+from taskengine.define.called import called
 from taskengine.define.control import CONTROL, OPERATIONS
 from taskengine.define.keys import CONFIG
 from taskengine.define.language import BLOCK_KEYS
@@ -236,7 +237,7 @@ def test_what_may_be_read_inside_of_others_is_not_refused() -> None:
         success: {when: children.failed < 2 and input.x}
         on_failure: compensate
         variables: {day: 1}
-        output: "{{ steps.each.output }}"
+        output: "{{ steps.each.output | default(none) }}"
         steps:
           - {id: list, type: function, config: {function: f}}
           - id: each
@@ -391,3 +392,39 @@ def test_every_key_of_a_control_step_has_a_check() -> None:
 
 def test_the_check_knows_the_operations_that_the_kernel_has() -> None:
     assert set(OPERATIONS) == set(aggregate.OPERATIONS)
+
+
+@pytest.mark.parametrize(("written", "meant"), [("9", "9"), ("1.10", "1.10"), ('"x"', "x"), ('"{{ input.v }}"', "{{ input.v }}")])
+def test_the_version_of_a_workflow_that_is_called_may_be_a_number(written: str, meant: str) -> None:
+    call = f"{{type: workflow, config: {{workflow: kid, version: {written}}}}}"
+    inner = f"{{id: one, type: parallel, branches: {{x: [{{id: k, {call[1:]}]}}}}"
+    workflow = read(f"name: a\nsteps:\n  - {inner}\n  - {{id: b, type: noop, compensate: {call}}}\n")
+    first, second = workflow.steps
+    assert first.blocks[0].steps[0].config["version"] == meant
+    assert second.compensate is not None
+    assert second.compensate.config["version"] == meant
+
+
+def test_a_version_among_values_stays_the_number_that_it_is() -> None:
+    workflow = read("name: a\nvariables: {x: {type: workflow, config: {version: 9}}}\nsteps: [{id: b, type: noop}]\n")
+    assert workflow.variables == {"x": {"type": "workflow", "config": {"version": 9}}}
+
+
+def test_workflows_that_are_not_where_they_are_looked_for_are_named_at_every_place() -> None:
+    call = "type: workflow, config: {workflow: kid}"
+    text = (
+        "name: a\nsteps:\n"
+        f"  - {{id: one, type: map, config: {{items: [1]}}, steps: [{{id: k, {call}}}], compensate: {{{call}}}}}\n"
+        '  - {id: two, type: workflow, config: {workflow: "{{ input.x }}"}}\n'
+        "  - {id: three, type: workflow, config: {workflow: other}}\n"
+        f"  - {{id: four, {call}}}\n"
+    )
+    workflow = read(text)
+    assert called(workflow) == {"kid", "other"}
+    findings = load_text(text, file="w.yaml", absent={"kid"}).findings
+    assert [(one.severity, one.line, one.message.split('"')[1]) for one in findings] == [
+        ("warning", 3, "k"),
+        ("warning", 3, "one"),
+        ("warning", 6, "four"),
+    ]
+    assert {one.hint for one in findings} == {"task-engine workflow upload FILE"}

@@ -211,3 +211,11 @@ def test_every_code_explains_itself() -> None:
         assert not code.message.endswith(".")
         facts = {field for text in (code.message, code.hint) for _, field, _, _ in Formatter().parse(text) if field}
         assert all(re.fullmatch(r"[a-z]+", fact) for fact in facts)
+
+
+@pytest.mark.parametrize(("line", "spaces"), [("   when: input.x", 4), ("     type: noop", 6)])
+def test_a_key_that_is_indented_too_little_is_told_where_it_belongs(line: str, spaces: int) -> None:
+    text = f"name: a\nsteps:\n{' ' * (spaces - 2)}- id: a\n{line}\n"
+    (found,) = load_text(text, file="a.yaml").findings
+    assert (found.line, found.column) == (4, len(line) - len(line.lstrip()) + 1)
+    assert found.hint == f"indent it like the keys of that entry, by {spaces} spaces"

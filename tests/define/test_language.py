@@ -31,7 +31,7 @@ owner: data team
 tags: [daily, report]
 kind: graph
 input: {type: object, properties: {day: {type: string}}}
-output: {rows: "{{ steps.fetch.output.rows }}"}
+output: {rows: "{{ steps.fetch.output.rows | default(none) }}"}
 variables: {batch_size: 1000, nested: {list: [1, 2.5, null, true, text]}}
 limits: {timeout: 1h, max_concurrency: 20, priority: 9}
 steps:
@@ -65,7 +65,7 @@ steps:
     depends_on: [fetch, pause]
     join: all_done
     handles: [HttpError, Timeout]
-    input_mapping: {rows: "{{ steps.fetch.output }}"}
+    input_mapping: {rows: "{{ steps.fetch.output | default(none) }}"}
     output_mapping: {day: "{{ input.day }}"}
     is_parallel: true
 """
@@ -77,7 +77,7 @@ MEANT = Workflow(
     owner="data team",
     tags=("daily", "report"),
     input_schema={"type": "object", "properties": {"day": {"type": "string"}}},
-    output={"rows": "{{ steps.fetch.output.rows }}"},
+    output={"rows": "{{ steps.fetch.output.rows | default(none) }}"},
     variables={"batch_size": 1000, "nested": {"list": [1, 2.5, None, True, "text"]}},
     limits=Limits(timeout_ms=3_600_000, max_concurrency=20, priority=9),
     steps=(
@@ -118,7 +118,7 @@ MEANT = Workflow(
             depends_on=("fetch", "pause"),
             join=Join.ALL_DONE,
             handles=("HttpError", "Timeout"),
-            input_mapping={"rows": "{{ steps.fetch.output }}"},
+            input_mapping={"rows": "{{ steps.fetch.output | default(none) }}"},
             output_mapping={"day": "{{ input.day }}"},
         ),
     ),

@@ -36,10 +36,11 @@ def upload(*, files: tuple[str, ...], database: Database, output: str) -> None:
 
     A document without a version gets the next number when it changed. Functions named by file are looked for beside the document.
     """
+    from taskengine.cli.calls import with_absent
     from taskengine.cli.exits import Exit
     from taskengine.define import load_file, render_findings
 
-    checked = [load_file(file) for file in files]
+    checked = with_absent([load_file(file) for file in files], database=database.path)
     for one in checked:
         if one.workflow is None and output == "json":
             one.require()

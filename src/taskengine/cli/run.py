@@ -130,7 +130,7 @@ def run(
     stored: StoredWorkflow | None = None
     params: dict[str, Json] = {}
     if file:
-        workflow = _checked(file, output=output)
+        workflow = _checked(file, database=database, output=output)
     else:
         from taskengine.app.library import workflow_of
 
@@ -236,12 +236,13 @@ def execute(
     )
 
 
-def _checked(file: str, *, output: str) -> Workflow:
+def _checked(file: str, *, database: Database, output: str) -> Workflow:
     """The workflow; findings are shown on the way, and errors among them end the command."""
+    from taskengine.cli.calls import with_absent
     from taskengine.cli.terminal import look
     from taskengine.define import load_file, render_findings
 
-    checked = load_file(file)
+    [checked] = with_absent([load_file(file)], database=database.path)
     if checked.workflow is None and output == "json":
         checked.require()
     if checked.findings:

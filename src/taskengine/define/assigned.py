@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from taskengine.define.given import Keys
 from taskengine.define.graph import Graph
 from taskengine.define.scopes import Scope
 from taskengine.define.texts import Text
@@ -34,6 +35,12 @@ class Assigned:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._setters)
+
+    def places(self) -> Iterator[tuple[Keys, str, str]]:
+        """Where each is set: the way there, its name, and the step."""
+        for name, setters in self._setters.items():
+            for graph, number in setters:
+                yield (*graph.keys, number, "config", name), name, graph.steps[number].id
 
     def unsure(self, readings: Sequence[tuple[Text, str]]) -> Iterator[tuple[Text, str, str]]:
         """Of the texts that read such a variable those that it may not be there for, with a step that sets it."""

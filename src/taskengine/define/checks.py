@@ -103,7 +103,8 @@ def examine(workflow: Workflow, problems: Problems, *, doubts: Doubts, max_steps
         _check_ids(scope, problems, doubts=doubts)
         check_dependencies(scope.graph, problems, advice=partial(dependency_advice, scope))
     _check_calls(workflow.name, scopes[0].graph, problems=problems)
-    if has_texts(workflow, scopes):
+    is_set = workflow.variables and any(step.type == "set" for scope in scopes for step in scope.graph.steps)
+    if is_set or has_texts(workflow, scopes):
         from taskengine.define.references import check_references  # noqa: PLC0415 -- the language is loaded where it is spoken
 
         check_references(workflow, scopes, problems=problems)

@@ -24,6 +24,16 @@ LATER_TYPES: Final[Mapping[str, str]] = {
 }
 _INPUTS: Final = frozenset({"input", "inputs", "params", "parameters", "arguments", "args"})
 _RUN_IN: Final = ("process",)
+# Keys of a step that are often written one level too deep: type → those of its own, and those of every step.
+_BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
+    "condition": ("cases", "else", "success"),
+    "parallel": ("branches", "success"),
+    "map": ("steps", "output", "success"),
+    "loop": ("steps", "output", "success"),
+}
+_OF_ANY_STEP: Final = frozenset(
+    {"compensate", "depends_on", "handles", "input_mapping", "join", "on_error", "output_mapping", "retry", "total_timeout"}
+)
 
 
 def check_type(step: Step, at: Spot) -> None:
@@ -54,7 +64,9 @@ def _check_keys(step: Step, at: Spot, *, takes: tuple[str, ...]) -> None:
             continue
         meant = ALIASES.get(step.type, {}).get(key.casefold(), "") or nearest(key, takes)
         advice = f"did you mean {quoted(meant)}?" if meant else ""
-        if step.type == "function" and not meant:
+        if key in _OF_ANY_STEP or key in _BESIDE.get(step.type, ()):
+            advice = "write it beside `config`"
+        elif step.type == "function" and not meant:
             advice = "arguments of the function belong under `params`"
         elif step.type == "workflow" and key in _INPUTS:
             advice = "what the workflow gets stands under `input_mapping` of the step"

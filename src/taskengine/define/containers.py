@@ -7,7 +7,7 @@ from typing import Final
 
 from taskengine.define.blocks import Placed, blocks_of
 from taskengine.define.finding import Aim, Spot
-from taskengine.define.given import Doubts
+from taskengine.define.given import Doubts, is_list
 from taskengine.define.phrase import quoted
 from taskengine.define.rules import CHILDREN, MAX_NESTING, PERCENT, id_fault, slug
 from taskengine.model.workflow import CONTAINERS, Step, Success
@@ -91,11 +91,25 @@ def _check_branch(name: str, at: Spot, *, first: int, place: int) -> None:
 
 def _check_reach(step: Step, at: Spot) -> None:
     least = step.success.at_least if step.success is not None else None
-    if least is None or step.type not in {"condition", "parallel"} or not step.blocks:
-        return
-    count = len(step.blocks) if step.type == "parallel" else 1
-    if least > count:
+    count = _child_count(step)
+    if least is not None and count is not None and least > count:
         at.report("success_out_of_reach", step=quoted(step.id), count=count, least=least)
+
+
+def _child_count(step: Step) -> int | None:
+    """How many children the step will have; none where only the run shows it."""
+    if not step.blocks:
+        return None
+    match step.type:
+        case "condition":
+            return 1
+        case "parallel":
+            return len(step.blocks)
+        case _:
+            items, batch = step.config.get("items"), step.config.get("batch_size", 1)
+            if not is_list(items) or not isinstance(batch, int) or batch < 1:
+                return None
+            return -(-len(items) // batch)
 
 
 def _named(step: Step, placed: Placed) -> str:

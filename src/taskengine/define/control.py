@@ -143,6 +143,34 @@ def _check_signal(config: dict[str, Any], at: Spot) -> None:
         at.report("one_receiver", found=found, advice='for example execution: "{{ input.execution_id }}"')
 
 
+def _check_aggregate(config: dict[str, Any], at: Spot) -> None:
+    """Report the first of the items that its operation cannot take, where they stand in the document as they are."""
+    _ITEMS_NEEDED(config, at)
+    items, operation = config.get("items"), config.get("operation")
+    kinds = _TAKEN.get(operation) if isinstance(operation, str) else None
+    if kinds is None or not is_list(items) or config.get("field") is not None:
+        return
+    takes, fits, advice = kinds
+    for place, item in enumerate(items):
+        if item is not None and not is_template(item) and not fits(item):
+            spot = at.below("items", place)
+            spot.report(
+                "items_of_other_type",
+                operation=str(operation),
+                takes=takes,
+                place=place,
+                found=described(item),
+                advice="name the field that holds the numbers: field: amount"
+                if is_mapping(item) and fits is _is_number
+                else advice,
+            )
+            return
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _check_set(config: dict[str, Any], at: Spot) -> None:
     if not config:
         at.report("missing_key", where="config of a set step", key="of a variable", advice="for example config: {count: 1}")
@@ -158,6 +186,14 @@ def _check_nothing(config: dict[str, Any], at: Spot) -> None:
     """Nothing to say about the whole."""
 
 
+_ITEMS_NEEDED: Final = _needs("aggregate", "items", example='{items: "{{ steps.each.output }}", operation: sum, field: amount}')
+_NUMBERS: Final = ("numbers", _is_number, "leave the quotes out, or collect the items")
+# Operation → what it takes, whether a value is that, and what to do about another.
+_TAKEN: Final[Mapping[str, tuple[str, Callable[[object], bool], str]]] = {
+    **dict.fromkeys(("sum", "min", "max", "average"), _NUMBERS),
+    "concat": ("lists", is_list, "collect makes a list of single values"),
+    "merge": ("mappings", is_mapping, "collect makes a list of single values"),
+}
 _SIGNAL_NEEDED: Final = _needs("signal", "signal", example='{signal: done, execution: "{{ input.execution_id }}"}')
 _MEANT_OPERATION: Final = {
     **dict.fromkeys(("avg", "mean"), "average"),
@@ -214,6 +250,6 @@ CONTROL: Final[Mapping[str, tuple[Mapping[str, Check], Whole]]] = {
     ),
     "aggregate": (
         {"items": _items, "operation": _operation, "field": _named("a field"), "group_by": _named("a field")},
-        _needs("aggregate", "items", example='{items: "{{ steps.each.output }}", operation: sum, field: amount}'),
+        _check_aggregate,
     ),
 }

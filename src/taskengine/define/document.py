@@ -5,13 +5,15 @@ Whatever the bytes are, the answer is a ``Checked``: never a traceback, no more 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from taskengine.define.called import check_absent
 from taskengine.define.checks import examine
 from taskengine.define.finding import Checked, Problem, Problems
 from taskengine.define.given import Doubts
@@ -21,20 +23,25 @@ from taskengine.define.place import findings_of
 from taskengine.define.rules import MAX_STEPS
 from taskengine.define.shape import read_workflow
 from taskengine.define.source import MAX_BYTES, Source, decode
-from taskengine.define.tree import Mapping, Node, Scalar, plain
+from taskengine.define.tree import Listing, Mapping, Node, Scalar, plain
 from taskengine.errors import NotFoundError
 from taskengine.model.value import decode as decode_json
 
 __all__ = ["load_file", "load_text"]
 
+# Keys of a document below which no steps stand.
+_VALUES: Final = frozenset({"variables", "input", "output", "config", "input_mapping", "output_mapping"})
 _LISTED: Final = 200  # entries of a folder that are compared with a mistyped file name
 
 
-def load_file(path: str | PathLike[str], *, max_steps: int = MAX_STEPS, finds_functions: bool = False) -> Checked:
+def load_file(
+    path: str | PathLike[str], *, max_steps: int = MAX_STEPS, finds_functions: bool = False, absent: Collection[str] = ()
+) -> Checked:
     """Read and check a YAML or JSON file, told apart by content. Raises ``NotFoundError`` when there is no such file.
 
     At most the document limit and one byte is read. A folder, a device or a file without permission is a finding.
     ``finds_functions``: warn of those that cannot be found from the file's folder.
+    ``absent``: and of steps that start one of these.
     """
     place = Path(path)
     file = str(path)
@@ -50,11 +57,17 @@ def load_file(path: str | PathLike[str], *, max_steps: int = MAX_STEPS, finds_fu
         return _unreadable(file, (error.strerror or "it cannot be opened").lower())
     except ValueError:
         return _unreadable(file, "its name holds a character that no file name can hold")
-    return load_text(data, file=file, max_steps=max_steps, folder=place.absolute().parent if finds_functions else None)
+    folder = place.absolute().parent if finds_functions else None
+    return load_text(data, file=file, max_steps=max_steps, folder=folder, absent=absent)
 
 
-def load_text(text: str | bytes, *, file: str, max_steps: int = MAX_STEPS, folder: Path | None = None) -> Checked:
-    """Read and check a YAML or JSON document; ``file`` is the name that findings carry, functions are looked for in ``folder``."""
+def load_text(
+    text: str | bytes, *, file: str, max_steps: int = MAX_STEPS, folder: Path | None = None, absent: Collection[str] = ()
+) -> Checked:
+    """Read and check a YAML or JSON document; ``file`` is the name that findings carry, functions are looked for in ``folder``.
+
+    ``absent``: workflows that are not where the document's steps would look for them.
+    """
     problems = Problems()
     decoded = decode(text, problems)
     source = Source(decoded, file=file)
@@ -69,6 +82,8 @@ def load_text(text: str | bytes, *, file: str, max_steps: int = MAX_STEPS, folde
                 from taskengine.define.lookup import check_functions  # noqa: PLC0415 -- parses Python, which only checking needs
 
                 check_functions(workflow, problems, folder=folder)
+            if absent:
+                check_absent(workflow, problems, absent=absent)
     findings = findings_of(problems, source, root=root)
     has_errors = any(finding.severity == "error" for finding in findings)
     return Checked(workflow=None if has_errors else workflow, findings=findings, text=decoded, file=file)
@@ -104,11 +119,26 @@ def _is_json(text: str) -> bool:
 def _data(root: Node, text: str) -> object:
     """The plain data; a version keeps the digits that were written, so that 1.10 is not 1.1."""
     data = plain(root)
-    if isinstance(root, Mapping) and "version" in root.entries:
-        node = root.entries["version"].node
-        if isinstance(node, Scalar) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-            data["version"] = text[node.start : node.end]
+    _keep_digits(root, data, text=text)
+    left = [(root, data)] if "version" in text and "workflow" in text else []
+    while left:
+        node, value = left.pop()
+        if isinstance(node, Listing):
+            left += zip(node.items, value, strict=True)
+        elif isinstance(node, Mapping):
+            left += [(entry.node, value[key]) for key, entry in node.entries.items() if key not in _VALUES]
+            config = node.entries.get("config")
+            if config is not None and value.get("type") == "workflow":
+                _keep_digits(config.node, value["config"], text=text)
     return data
+
+
+def _keep_digits(node: Node, value: Any, *, text: str) -> None:
+    """Where a mapping has a version that is a number, it becomes the text that was written."""
+    version = node.entries.get("version") if isinstance(node, Mapping) else None
+    held = version.node if version is not None else None
+    if isinstance(held, Scalar) and isinstance(held.value, int | float) and not isinstance(held.value, bool):
+        value["version"] = text[held.start : held.end]
 
 
 def _unreadable(file: str, reason: str) -> Checked:

@@ -81,7 +81,7 @@ class Graph:
     def skippable(self) -> list[bool]:
         """For each step whether it may end skipped although the execution completes. Conditions are taken as free choices."""
         may_skip = [False] * len(self.steps)
-        may_fail = self._forgiven()
+        may_fail = self.forgiven()
         for number in self.order:
             step, dependencies = self.steps[number], self.dependencies[number]
             failing = [may_fail[other] for other in dependencies]
@@ -98,7 +98,7 @@ class Graph:
             )
         return may_skip
 
-    def _forgiven(self) -> list[bool]:
+    def forgiven(self) -> list[bool]:
         """For each step whether it may fail without failing the execution."""
         forgiven = [step.on_error is OnError.CONTINUE for step in self.steps]
         for number, step in enumerate(self.steps):
@@ -106,6 +106,20 @@ class Graph:
                 for dependency in self.dependencies[number]:
                     forgiven[dependency] = True
         return forgiven
+
+    def needs_success(self, targets: Collection[int]) -> list[int]:
+        """Like ``ancestors``, but bit k is set when the step only starts if the k-th target has not failed."""
+        bit_of = {target: 1 << place for place, target in enumerate(targets)}
+        needed = [0] * len(self.steps)
+        for number in self.order:
+            step, dependencies = self.steps[number], self.dependencies[number]
+            is_strict = step.join is Join.ALL_SUCCESS or (step.join is Join.ANY_SUCCESS and len(dependencies) == 1)
+            for dependency in dependencies:
+                if is_strict:
+                    needed[number] |= needed[dependency]
+                if is_strict or step.join is Join.NONE_FAILED:
+                    needed[number] |= bit_of.get(dependency, 0)
+        return needed
 
     def passes_skip(self, targets: Collection[int]) -> list[int]:
         """Like ``ancestors``, but bit k is set when the step is skipped whenever the k-th target is."""

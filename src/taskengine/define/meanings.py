@@ -38,7 +38,10 @@ MEANINGS: Final[Mapping[tuple[str, str], str]] = {
     ("step", "depends_on"): "The steps that must have ended before; see join.",
     ("step", "when"): "An expression; when it is false the step is skipped.",
     ("step", "join"): "How the dependencies must have ended for the step to start. all_success when nothing is said.",
-    ("step", "handles"): "Errors of dependencies, by type, that count as handled; with join any_failed or all_done.",
+    ("step", "handles"): (
+        "Errors of dependencies, by type, that count as handled; with join any_failed or all_done. "
+        "It does not choose when the step runs: for that add a `when` such as `steps.board.error.type == 'Rejected'`."
+    ),
     ("step", "input_mapping"): "Inputs made of templates; each becomes a parameter.",
     ("step", "output_mapping"): "What later steps see instead of the output; the templates read `output`.",
     ("step", "retry"): "How a failed attempt is made again. On work and workflow steps; others make no attempts.",

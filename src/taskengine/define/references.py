@@ -13,15 +13,15 @@ from typing import Final
 import msgspec
 
 from taskengine.define.assigned import Assigned
-from taskengine.define.finding import Problem, Problems, Spot
+from taskengine.define.finding import Aim, Problem, Problems, Spot
 from taskengine.define.given import is_list, is_mapping
 from taskengine.define.graph import Graph
-from taskengine.define.phrase import listed, quoted
+from taskengine.define.phrase import listed, nearest, quoted
 from taskengine.define.scopes import Scope
 from taskengine.define.texts import Text, is_template, texts, texts_of
 from taskengine.errors import ExpressionError, LimitError
 from taskengine.expr import expression, template
-from taskengine.model.workflow import Workflow
+from taskengine.model.workflow import Success, Workflow
 
 __all__ = ["check_references"]
 
@@ -32,12 +32,20 @@ _ELSEWHERE: Final = {
     "children": "only success: {when: …} has it",
     "event": "only the filter of a wait step has it",
 }
+_COUNTS: Final = ("total", "completed", "failed", "cancelled", "skipped", "results")  # fields of `children`
+_MEANT_COUNT: Final = {
+    **dict.fromkeys(("failure", "failures", "error", "errors"), "failed"),
+    **dict.fromkeys(("success", "successes", "succeeded", "done"), "completed"),
+    **dict.fromkeys(("all", "count", "length", "size"), "total"),
+    **dict.fromkeys(("output", "outputs"), "results"),
+}
 _STEP_FIELDS: Final = ("output", "status", "error")
 _MAX_CHARACTERS: Final = 65_536  # of a text that holds expressions
 _MAX_MARKS: Final = 1_000  # that begin an expression in one text
 _MAX_STATEMENTS: Final = 100  # that begin a statement or comment if it is closed: each is looked up to the end of the text
 # Words with which an expression takes care of a missing output itself.
 _CAREFUL: Final = re.compile(r"\b(?:if|default|is|or|and|none|status)\b")
+_CAREFUL_OF_FAILURE: Final = re.compile(r"\b(?:if|default|defined|undefined|status|error)\b")
 _CAREFUL_OF_INPUT: Final = re.compile(r"\b(?:if|default|defined|undefined)\b")
 # Keywords of JSON Schema that may declare properties elsewhere than under `properties`.
 _COMPOSED: Final = frozenset(
@@ -72,6 +80,7 @@ class _References:
         self._of_assigned: list[tuple[Text, str]] = []  # texts that read a variable which only steps make
         self._variables = [*workflow.variables, *self._assigned]
         self._declared = _declared(workflow.input_schema)
+        self._read: set[str] = set()  # variables; an empty name for all of them
 
     def check(self) -> None:
         readings: list[_Reading] = []
@@ -90,8 +99,20 @@ class _References:
             self._check_order(graph, of_it)
             self._check_skips(graph, of_it)
             self._check_cases(graph, of_it)
+            self._check_failures(graph, of_it)
         for text, name, setter in self._assigned.unsure(self._of_assigned):
             self._report(text, f"variables.{name}", finding="variable_may_be_unset", variable=name, setter=quoted(setter))
+        if "" not in self._read and "variables" not in self._doubts.unread:
+            self._check_unread()
+
+    def _check_unread(self) -> None:
+        """Report new variables that no expression reads, and whose name is like that of a declared one."""
+        for keys, name, step_id in self._assigned.places():
+            meant = "" if name in self._read or name in self._workflow.variables else nearest(name, list(self._workflow.variables))
+            if meant:
+                at = Spot(self._problems, keys)
+                advice = f"did you mean {quoted(meant)}?"
+                at.report("variable_nobody_reads", aim=Aim.KEY, variable=name, step=quoted(step_id), advice=advice)
 
     def _names(self, text: Text) -> list[str]:
         """The names that a text reads; none after reporting why it cannot be parsed."""
@@ -123,6 +144,8 @@ class _References:
             self._refuse(root, text)
         elif text.is_first and root in {"output", "steps"} and _is_blind(name, text):
             self._report(text, name, finding="none_at_first", read=_whole(name))
+        if root == "variables":
+            self._read.add(first)
         if root not in text.roots or not first:
             return None  # or all of it, or a key that is only known later
         if root == "steps":
@@ -131,6 +154,10 @@ class _References:
             self._check_input(first, text)
         elif root == "variables":
             self._check_variable(first, text)
+        elif root == "children" and first not in _COUNTS:
+            meant = _MEANT_COUNT.get(first) or nearest(first, _COUNTS)
+            advice = f"did you mean children.{meant}?" if meant else f"it has {', '.join(_COUNTS)}"
+            self._report(text, f"children.{first}", finding="unknown_count", field=first, advice=advice)
         return None
 
     def _refuse(self, root: str, text: Text) -> None:
@@ -287,6 +314,31 @@ class _References:
             is_whole = step.type != "condition" or not step.blocks or step.blocks[-1].when is None
             if not is_whole and not step.output_mapping and _reads_blindly(reading):
                 self._report(reading.text, f"steps.{step.id}", finding="no_case_may_hold", read=step.id)
+
+    def _check_failures(self, graph: Graph, readings: list[_Reading]) -> None:
+        """Report outputs that are not there when the step has failed, read by what goes on all the same."""
+        has_rule = graph is self._scopes[0].graph and _is_lenient(self._workflow.success)
+        forgiven = graph.forgiven()
+        doubtful = [one for one in readings if (has_rule or forgiven[one.target]) and _relies_on_output(one)]
+        targets = _numbered(doubtful)
+        needed = graph.needs_success(targets) if targets else []
+        for reading in doubtful:
+            reader, target = reading.reader, graph.steps[reading.target]
+            if reader is not None and (reader in graph.unsure or needed[reader] >> targets[reading.target] & 1):
+                continue
+            if target.type != "noop":
+                self._report(reading.text, f"steps.{target.id}", finding="may_have_failed", read=target.id)
+
+
+def _is_lenient(rule: Success | None) -> bool:
+    """Whether the execution may complete although a step has failed."""
+    return rule is not None and not (rule.at_least is None and rule.percent is None and rule.when is None)
+
+
+def _relies_on_output(reading: _Reading) -> bool:
+    """Whether it reads an output and does not look first how the step ended."""
+    is_own = reading.text.is_undoing and reading.reader == reading.target
+    return f"{reading.name}.".split(".")[2] == "output" and not is_own and not _CAREFUL_OF_FAILURE.search(reading.text.source)
 
 
 def _needs_proof(reading: _Reading) -> int | None:

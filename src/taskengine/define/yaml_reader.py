@@ -28,6 +28,9 @@ _HIDDEN: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 # A value that begins with a template: the template, and what follows it without a space.
 _UNQUOTED: Final = re.compile(r"(?:^|[:\-,\[]\s)\s*(\{\{.*)", re.MULTILINE)
 _TEMPLATE: Final = re.compile(r"\{\{[^\r\n]*?\}\}[^\s,\]}#]*")
+# The first line of an entry of a list: what stands before its first key.
+_ENTRY: Final = re.compile(r"^( *- +)[^\s#-]", re.MULTILINE)
+_KEY: Final = re.compile(r"[\w-]+:(?:\s|$)")
 _NEARBY: Final = 2_000  # characters of a line that are looked at for the cause of a mistake
 _WORD: Final = re.compile(r"\S*")
 
@@ -186,6 +189,8 @@ class _Reading:
             place = max(self._text.rfind("\\", 0, place + 1), 0)
         if "cannot start any token" in said:
             problem, advice = _cannot_start(self._text[place : place + 1])
+        if "'-' indicator" in said and _KEY.match(self._text, place):
+            problem, advice = _between_entries(self._text[max(place - _NEARBY, 0) : place])
         self._problems.add(Problem(name="syntax", keys=(), facts={"problem": problem, "advice": advice}, span=(place, place + 1)))
 
     def _blames_template(self, place: int) -> bool:
@@ -206,6 +211,13 @@ def _cannot_start(character: str) -> tuple[str, str]:
     if character == "\t":
         return "a tab where a key or value should begin", "indent with spaces"
     return f'a text cannot begin with "{character}"', "put it in quotes"
+
+
+def _between_entries(before: str) -> tuple[str, str]:
+    """A key that stands left of the keys of its entry, and right of where the next one would begin."""
+    entries = _ENTRY.findall(before[: before.rfind("\n") + 1])
+    spaces = f"{len(entries[-1])} spaces" if entries else "as many spaces"
+    return "this key is no part of the entry above it", f"indent it like the keys of that entry, by {spaces}"
 
 
 def _start(event: Any) -> int:
