@@ -370,3 +370,13 @@ async def test_tasks_of_a_child_have_the_same_keys_when_its_step_is_tried_again(
         await engine.retry_instance(execution.id)
         assert (await engine.wait_for_instance(execution.id, timeout=10)).status is Status.COMPLETED
     assert keys == [f"{execution.id}/sub/charge/"] * 3
+
+
+async def test_a_detached_child_that_cannot_begin_is_told_in_the_log_of_its_step(store: Any) -> None:
+    async with make(store) as engine:
+        execution = await engine.execute_workflow(calls("nobody", detach=True))
+        assert (await execution.result(timeout=10)).status is Status.COMPLETED
+        async with asyncio.timeout(10):
+            while not (lines := await engine.logs(execution.id, step_id="sub")):
+                await asyncio.sleep(0.01)
+        assert [(line.level, "there is no workflow nobody" in line.message) for line in lines] == [("error", True)]

@@ -374,6 +374,7 @@ def execution_view(summary: Summary, state: Execution) -> WireExecution:
         error_message=None if error is None else error.message,
         forked_from=state.forked_from or UNSET,
         forked_at=state.forked_at or UNSET,
+        as_of=iso_instant(summary.updated_at) if summary.owner else UNSET,
     )
 
 

@@ -21,7 +21,7 @@ from taskengine.model.command import ChildEnded, Command
 from taskengine.model.effect import StartChild
 from taskengine.model.status import Status
 from taskengine.model.value import TaskError, encode
-from taskengine.ports.store import InboxAnswer, Message, Verdict
+from taskengine.ports.store import InboxAnswer, LogLine, Message, Verdict
 from taskengine.runtime.letters import Letter, is_between_executions, read_letter, unborn_mark
 from taskengine.runtime.node import Node
 from taskengine.runtime.operations import Operations, settled
@@ -191,9 +191,14 @@ class InboxService:
         try:
             return await operations.begin_child(message.execution_id, start, answer=answer)
         except TaskEngineError as error:
-            if isinstance(error, StorageError) or error.name in _NOT_HERE or start.parent.is_detached:
+            if isinstance(error, StorageError) or error.name in _NOT_HERE:
                 raise
             parent, node = start.parent, self._node
+            if parent.is_detached:  # nobody waits for it: its step has completed
+                said = f"the workflow {start.workflow} did not begin: {error.message}"
+                at = node.environment.now()
+                node.book.add(LogLine(parent.execution_id, parent.task, parent.attempt, at, "error", "engine", said))
+                raise
             told = TaskError(type="ChildNotStarted", message=f"{error.name}: {error.message}", is_final=True)
             ended = ChildEnded(
                 at=start.at, task=parent.task, attempt=parent.attempt, child=message.execution_id, status=Status.FAILED, error=told

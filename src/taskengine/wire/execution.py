@@ -75,6 +75,7 @@ class WireExecution(msgspec.Struct, frozen=True, kw_only=True):
     error_message: str | UnsetType | None = UNSET
     forked_from: str | UnsetType = UNSET  # the execution that it is a fork of
     forked_at: str | UnsetType = UNSET  # ... and the step that it began from
+    as_of: str | UnsetType = UNSET  # while it goes on elsewhere: the instant up to which this is known
 
 
 class WireTask(msgspec.Struct, frozen=True, kw_only=True):
