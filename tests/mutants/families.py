@@ -27,7 +27,7 @@ MUTANTS: Final = (
         file="runtime/inbox.py",
         text="        if is_between_executions(mark):\n",
         replacement="        if is_between_executions(mark) and not mark:\n",
-        test=f"{STORIES}test_a_control_that_a_child_refuses_is_true_all_the_same",
+        test="tests/runtime/test_messages.py::test_a_letter_that_is_refused_leaves_its_mark_for_whoever_waits_for_it",
     ),
     Mutant(
         name="child_begun_over_itself",

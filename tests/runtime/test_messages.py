@@ -225,3 +225,18 @@ async def test_many_messages_are_a_few_commits() -> None:
         ended = await asyncio.gather(*(one.result(timeout=10) for one in waiting))
         assert [one.output for one in ended] == [names] * 10
         assert engine.node.commit.commits - before < 30
+
+
+async def test_a_letter_that_is_refused_leaves_its_mark_for_whoever_waits_for_it() -> None:
+    database = MemoryDatabase()
+    async with Engine(MemoryStore(database), settings=DEAF) as engine:
+        waiting = await engine.execute_workflow(hearer("first"))
+        now, mark = engine.node.environment.now(), f"command:{waiting.id}:ex_00000000000000000000000000:7:Resume"
+        await engine.store.send(waiting.id, encode(Letter(cmd.Resume(at=now, is_inherited=True), mark)), now=now)
+        engine.node.on_messages()
+        async with asyncio.timeout(10):
+            while any(letter.answer is None for letter in database.letters.values()):
+                await asyncio.sleep(0)
+        (letter,) = database.letters.values()
+        assert b"not_paused" in (letter.answer or b"")
+        assert await engine.store.answer_of(mark) is not None

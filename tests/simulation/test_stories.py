@@ -399,22 +399,6 @@ def test_a_pause_is_true_when_the_childs_own_child_has_it_too() -> None:
     assert stage.play(story) == [True] * 3
 
 
-def test_a_control_that_a_child_refuses_is_true_all_the_same() -> None:
-    stage = Stage()
-
-    async def story() -> float:
-        node = await stage.node()
-        await deploy(stage, node, PATIENT)
-        execution_id = await stage.start(node, CALLS)
-        await born(stage)
-        before = stage.world.loop.time()
-        await stage.ask(node, lambda engine: engine.pause_instance(execution_id, path="/sub/"))
-        await stage.ask(node, lambda engine: engine.pause_instance(execution_id))  # the child is paused already
-        return stage.world.loop.time() - before
-
-    assert stage.play(story) < 5
-
-
 def test_a_letter_that_has_to_wait_keeps_those_behind_it() -> None:
     stage = Stage()
 
