@@ -75,6 +75,13 @@ class _Mortal:
         return verdicts
 
 
+async def _rest(engine: Engine) -> None:
+    """Until those that it has told something, or left alone, have ended too."""
+    is_open = ExecutionFilter(is_open=True)
+    while await engine.store.count(is_open) or await engine.store.pending(engine.node.node_id, after=0, limit=1):
+        await asyncio.sleep(0.01)
+
+
 async def _play(directory: Path, cycle: Killed) -> Told:
     """The whole of it; the same in each life."""
     notes = directory / "done"
@@ -92,6 +99,8 @@ async def _play(directory: Path, cycle: Killed) -> Told:
             await engine.deploy(read_document(part)[0])
         execution = await engine.execute_workflow(read_document(document(cycle.name))[0], params=PARAMS, idempotency_key="once")
         await execution.result(timeout=_LIMIT_S)
+        async with asyncio.timeout(_LIMIT_S):
+            await _rest(engine)
         rows = await engine.store.executions(ExecutionFilter(), limit=100)
         histories = named([await read_history(engine.store, row.execution_id) for row in reversed(rows)])
     told = without_ids(finals(histories), histories)
