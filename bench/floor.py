@@ -16,7 +16,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ import pydantic
 
 from bench.files import fresh
 from taskengine.adapters.sqlite import statements as sql
+from taskengine.adapters.sqlite.schema import migrations
 
 __all__ = ["Proto", "raw_commit_seconds", "raw_start_seconds"]
 
@@ -67,14 +67,16 @@ def raw_start_seconds(path: Path, count: int) -> list[float]:
     connection = sqlite3.connect(fresh(path), isolation_level=None)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536"):
         connection.execute(f"PRAGMA {pragma}")
-    connection.executescript(resources.files("taskengine.adapters.sqlite.migrations").joinpath("0001_first.sql").read_text())
+    for _, statements in migrations():
+        for statement in statements:
+            connection.execute(statement)
     ((summary, _),) = sql.STEP_SUMMARY.pieces(1)
     ((event, _),) = sql.INSERT_EVENTS.pieces(1)
     body = b"x" * 160
     durations: list[float] = []
     for number in range(count):
         name = f"ex_{number:026d}"
-        row = (name, "wf_1", "1", "running", "", 1, 1, "node_1", None, 5, "", 1, 1, None, 1, 0, 0, 0, 0)
+        row = (name, "wf_1", "1", "running", "", 1, 1, "node_1", None, 5, "", 1, 1, None, 1, 0, 0, "", 0, 0)
         began = time.perf_counter()
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(summary, row)

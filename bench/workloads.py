@@ -258,10 +258,15 @@ async def w6(path: Path, *, length: int = 10_000) -> Figures:
 
 
 async def flat(path: Path, *, length: int) -> Figures:
-    """A chain of so many steps: cost of a step, and how much memory the process gained while it ran."""
+    """A loop of so many steps, one after the other: cost of a step, and how much memory the process gained while it ran."""
+    charge = Step(
+        id="charge", type="function", config={"function": "charge", "params": {"order_id": "o-1", "amount": "{{ index }}"}}
+    )
+    config = {"while": f"index < {length}", "max_iterations": length}
+    again = Step(id="again", type="loop", config=config, blocks=(Block(steps=(charge,)),))
     async with _engine(path) as engine:
         await _closed_loop(engine, chain(10), in_flight=1, budget_s=0.3)
-        stored = await engine.deploy(chain(length))
+        stored = await engine.deploy(Workflow(name=f"loop-{length}", steps=(again,)))
         execution = await engine.execute_workflow(stored)
         low = _rss_kb()
         began = time.perf_counter()
