@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ import pytest
 from taskengine import Engine, RetryPolicy, Step, Workflow
 from taskengine.adapters.memory import MemoryDatabase, MemoryStore
 from taskengine.app.find import find_execution
-from taskengine.errors import NotFoundError, StorageError
+from taskengine.app.telling import SignalExecutor
+from taskengine.errors import ConflictError, NotFoundError, StorageError
 from taskengine.model import event as ev
 from taskengine.model.codec import decode_event
+from taskengine.model.command import Abandoned, Failed
 from taskengine.model.status import Status
-from taskengine.model.value import TaskError
+from taskengine.model.value import Raw, TaskError
 from taskengine.testing import virtual_engine
 from taskengine.testing.virtual.engine import Ended
 
@@ -128,3 +131,40 @@ async def test_people_find_an_execution_by_its_key() -> None:
         for word in ("key:", "key:other"):
             with pytest.raises(NotFoundError, match="no open execution"):
                 await find_execution(store, word)
+
+
+class _Attempt:
+    """What an attempt says of itself, and how it ended."""
+
+    input = Raw(b'{"business_key": "order 7", "signal": "paid"}')
+    execution_id, task, is_free = "ex_1", 1, False
+    end_: Any = None
+
+    def on_stop(self, stop: Any) -> None:
+        del stop
+
+    def free(self) -> None:
+        self.is_free = True
+
+    def end(self, end: Any) -> None:
+        self.end_ = end
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (ConflictError("engine_not_started", "the engine is not running"), Abandoned),
+        (ConflictError("owner_silent", "no answer"), Failed),
+        (RuntimeError("a bug"), Failed),
+    ],
+)
+async def test_an_attempt_ends_whatever_happens_and_a_stop_is_no_failure(error: Exception, end: type) -> None:
+    async def tell(*_: Any, **__: Any) -> str:
+        raise error
+
+    attempt: Any = _Attempt()
+    SignalExecutor(tell).begin(attempt)
+    async with asyncio.timeout(10):
+        while attempt.end_ is None:
+            await asyncio.sleep(0)
+    assert (type(attempt.end_), attempt.is_free) == (end, True)

@@ -20,6 +20,7 @@ from taskengine.ports.executor import Attempt
 __all__ = ["SignalExecutor", "Tell"]
 
 _ABANDONED: Final = Abandoned()
+_STOPPING: Final = frozenset({"engine_not_started", "engine_stopped"})
 
 
 class Tell(Protocol):
@@ -55,8 +56,9 @@ class SignalExecutor:
         signal_id = f"{attempt.execution_id}/{attempt.task}"
         try:
             told = await self._tell(str(key), str(name), data=config.get("data"), by=attempt.execution_id, signal_id=signal_id)
-        except TaskEngineError as error:
-            return Failed(describe(error))
+        except Exception as error:  # noqa: BLE001 -- whatever it is: an attempt that never ends would keep its slot
+            is_stopping = isinstance(error, TaskEngineError) and error.name in _STOPPING
+            return _ABANDONED if is_stopping else Failed(describe(error))  # a stop is no failure of the step
         return Succeeded(raw({"execution_id": told}))
 
 
