@@ -44,7 +44,7 @@ class SignalExecutor:
     def begin(self, attempt: Attempt) -> None:
         """Look for the execution and signal it."""
         task = asyncio.get_running_loop().create_task(self._perform(attempt))
-        task.add_done_callback(lambda done: _finish(attempt, _ABANDONED if done.cancelled() else done.result()))
+        task.add_done_callback(partial(_finish, attempt))
         attempt.on_stop(partial(_cancel, task))
 
     async def _perform(self, attempt: Attempt) -> AttemptEnd:
@@ -56,9 +56,8 @@ class SignalExecutor:
         signal_id = f"{attempt.execution_id}/{attempt.task}"
         try:
             told = await self._tell(str(key), str(name), data=config.get("data"), by=attempt.execution_id, signal_id=signal_id)
-        except Exception as error:  # noqa: BLE001 -- whatever it is: an attempt that never ends would keep its slot
-            is_stopping = isinstance(error, TaskEngineError) and error.name in _STOPPING
-            return _ABANDONED if is_stopping else Failed(describe(error))  # a stop is no failure of the step
+        except TaskEngineError as error:
+            return _ABANDONED if error.name in _STOPPING else Failed(describe(error))  # a stop is no failure of the step
         return Succeeded(raw({"execution_id": told}))
 
 
@@ -66,6 +65,11 @@ def _cancel(task: asyncio.Task[AttemptEnd]) -> None:
     task.cancel()
 
 
-def _finish(attempt: Attempt, end: AttemptEnd) -> None:
+def _finish(attempt: Attempt, done: asyncio.Task[AttemptEnd]) -> None:
+    """Whatever has happened: an attempt that never ends would keep its slot."""
     attempt.free()
-    attempt.end(end)
+    error = None if done.cancelled() else done.exception()
+    if done.cancelled():
+        attempt.end(_ABANDONED)
+    else:
+        attempt.end(done.result() if error is None else Failed(describe(error)))
