@@ -32,29 +32,36 @@ _MOST_JUDGED: Final = 500  # pairs of a waiting step with a filter and a signal
 class Turn(msgspec.Struct, gc=False):
     """What one command caused: the facts in order, and how what is owed has changed.
 
-    ``is_cut``: more follows by itself; the shell sends a ``Tick`` after it has looked at other executions.
+    ``is_cut``: more follows by itself; the shell sends a ``Tick`` after it has looked at other executions. ``begun`` and
+    ``suspects_begun``: the slots that it took.
     """
 
     events: list[Event]
     effects: list[Effect]
     is_cut: bool = False
+    begun: int = 0
+    suspects_begun: int = 0
 
 
-def advance(state: Execution, command: Command, *, most_judged: int = _MOST_JUDGED) -> Turn:
+def advance(state: Execution, command: Command, *, slots: int = 0, most_judged: int = _MOST_JUDGED) -> Turn:
     """Decide a command, fold what it causes and everything that follows by itself.
 
     Raises what ``decide`` raises; the state is unchanged then. A state that was folded or restored wants one turn (a ``Tick``, a
     ``Lost``) before it is asked what is ready: conditions found true before a crash are no events and are evaluated again.
-    ``most_judged``: pairs of a waiting step with a filter and a signal; what is left follows in the next turn.
+    ``slots``: how many attempts may begin in this very turn, as if an ``Admit`` followed. ``most_judged``: pairs of a waiting step
+    with a filter and a signal; what is left follows in the next turn.
     """
     at = max(state.at, command.at)
     turn = Turn([], [])
     effort = Effort(most_judged)
     if isinstance(command, Admit) and state.seq:
-        _admit(state, command, at, turn, effort)
+        _settle(state, at, turn, effort)  # what is due comes before what is new
+        _admit(state, at, turn, effort, slots=command.slots, suspect_slots=command.suspect_slots)
     else:
         _fold(state, decide(state, command, at), turn)
         _settle(state, at, turn, effort)
+        if slots and state.ready.members and not turn.is_cut:
+            _admit(state, at, turn, effort, slots=slots, suspect_slots=0)
     return turn
 
 
@@ -66,18 +73,19 @@ def fold(execution_id: str, plan: Plan, events: Iterable[Event], *, state: Execu
     return folded
 
 
-def _admit(state: Execution, command: Admit, at: Instant, turn: Turn, effort: Effort) -> None:
-    _settle(state, at, turn, effort)  # what is due comes before what is new
-    slots, suspect_slots = command.slots, command.suspect_slots
-    while slots > 0 or suspect_slots > 0:
-        decided = admitted(state, at, has_slot=slots > 0, has_suspect_slot=suspect_slots > 0)
+def _admit(state: Execution, at: Instant, turn: Turn, effort: Effort, *, slots: int, suspect_slots: int) -> None:
+    while slots > turn.begun or suspect_slots > turn.suspects_begun:
+        has_slot, has_suspect_slot = slots > turn.begun, suspect_slots > turn.suspects_begun
+        decided = admitted(state, at, has_slot=has_slot, has_suspect_slot=has_suspect_slot)
         if not decided:
             return
         _fold(state, decided, turn)
         begun = decided[0]
         if isinstance(begun, TaskScheduled):
-            slots -= not begun.is_suspect
-            suspect_slots -= begun.is_suspect
+            if begun.is_suspect:
+                turn.suspects_begun += 1
+            else:
+                turn.begun += 1
         _settle(state, at, turn, effort)
 
 
@@ -94,5 +102,5 @@ def _settle(state: Execution, at: Instant, turn: Turn, effort: Effort) -> None:
         if len(turn.events) + len(state.phase) - size > _LONGEST_TURN:
             turn.is_cut = True
             return
-    if effort.is_spent:
+    if effort.left <= 0:
         turn.is_cut = True

@@ -115,7 +115,7 @@ def completed(state: Execution, event: ev.TaskCompleted, effects: list[Effect]) 
     if task is not None:
         if task.is_launched:
             effects.append(Release(number, task.attempt))
-        if task.is_expected:
+        if task.signal or task.child or task.swept_by >= 0:
             _stop_waiting(state, number, task, taken=event.signal)
     step, scope = state.steps[number], state.scopes[number]
     if step.has_clocks or step.is_control:

@@ -46,7 +46,15 @@ def settle(state: Execution, at: Instant, effort: Effort) -> Sequence[ev.Event]:
     is_due = state.wake_at is not None and at >= state.wake_at
     if is_due and state.expires_at is not None and at >= state.expires_at:
         return (_cancelled(state, at) if state.is_cancelling else _undone_first(state, ev.ExecutionTimedOut(at=at)),)
-    if not state.is_cancelling and _is_moving(state):
+    if not state.is_cancelling and (
+        state.unjudged
+        or state.skips
+        or state.closing
+        or state.spreading
+        or state.matchable
+        or state.sweeps
+        or state.saga is not None
+    ):
         following = _go_on(state, at, effort)
         if following or effort.is_spent:
             return following  # what waits to be judged came before the clock ran out
@@ -55,19 +63,6 @@ def settle(state: Execution, at: Instant, effort: Effort) -> Sequence[ev.Event]:
     if state.is_cancelling and not state.counts[Phase.RUNNING] and not state.children:
         return (_cancelled(state, at),)
     return ()
-
-
-def _is_moving(state: Execution) -> bool:
-    """Whether there is anything to look at; asked after every event."""
-    return bool(
-        state.unjudged
-        or state.skips
-        or state.closing
-        or state.spreading
-        or state.matchable
-        or state.sweeps
-        or state.saga is not None
-    )
 
 
 def _cancelled(state: Execution, at: Instant) -> ev.Event:

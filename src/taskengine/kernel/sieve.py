@@ -15,6 +15,8 @@ import heapq
 from bisect import bisect_left, bisect_right
 from typing import Final, Protocol
 
+import msgspec
+
 from taskengine.kernel.bucket import Bucket, Key, Path, Shape, key_of, key_of_signal
 from taskengine.model.value import Json, Raw
 
@@ -24,13 +26,10 @@ _STALE_ENTRIES: Final = 64  # so many are not worth a tidying
 _NEVER_JUDGED: Final = -1
 
 
-class Effort:
+class Effort(msgspec.Struct, gc=False):
     """How much may still be judged in this turn."""
 
-    __slots__ = ("left",)
-
-    def __init__(self, left: int) -> None:
-        self.left = left
+    left: int
 
     def spend(self, units: int) -> None:
         """So much was done."""

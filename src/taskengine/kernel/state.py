@@ -201,11 +201,11 @@ class Execution:
     @property
     def is_idle(self) -> bool:
         """Whether nothing can happen before a timer, a signal or a command: it may be parked."""
-        if self.is_finished or self.counts[Phase.RUNNING] or self.closing:
-            return self.is_finished
+        if self.counts[Phase.RUNNING] or self.closing or self.status_at_end is not None:
+            return self.status_at_end is not None
         if self.is_cancelling and self.children:
             return True  # what is ready begins no more: it waits for the ends of those
-        return self.is_paused or not (self.ready or self.suspects or self.is_moving)
+        return self.pause_started_at is not None or not (self.ready.members or self.suspects.members or self.is_moving)
 
     @property
     def is_moving(self) -> bool:

@@ -33,11 +33,6 @@ class Task(msgspec.Struct, gc=False, omit_defaults=True):
     child: str = ""  # the execution that it has started and waits for
     swept_by: int = -1  # the task whose cancel asked it to stop, when that is a group around it
 
-    @property
-    def is_expected(self) -> bool:
-        """Whether something else changes when it ends."""
-        return bool(self.signal or self.child) or self.swept_by >= 0
-
     def stand_down(self) -> None:
         """The attempt, and whatever the task waited for, is over."""
         self.signal = ""

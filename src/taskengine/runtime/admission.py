@@ -43,10 +43,21 @@ class Admission:
         """How many executions wait for a slot."""
         return len(self._waiting) + len(self._suspects)
 
+    @property
+    def spare(self) -> int:
+        """Slots that nobody waits for: a turn may take them at once, and pays with ``take``."""
+        return 0 if self._waiting or self._is_serving or self.is_closed else self.free
+
+    def take(self, slots: int) -> None:
+        """So many of the spare ones are taken."""
+        self.free -= slots
+
     def want(self, resident: Resident) -> None:
         """The execution may have something ready: it waits in line, once."""
         state = resident.state
-        if self.is_closed or state.is_finished or state.is_paused or state.is_cancelling or resident.is_dropped:
+        if not (state.ready.members or state.suspects.members) or self.is_closed or resident.is_dropped:
+            return
+        if state.is_finished or state.is_paused or state.is_cancelling:
             return
         first = state.ready.first()
         if first is not None and (not resident.is_queued or first[0] > resident.queued_priority):
@@ -54,7 +65,7 @@ class Admission:
             resident.is_queued = True
             resident.queued_priority = first[0]
             heapq.heappush(self._waiting, (-first[0], next(self._order), resident))
-        if state.suspects and not resident.is_suspect_queued:
+        if state.suspects.members and not resident.is_suspect_queued:
             resident.is_suspect_queued = True
             self._suspects.append(resident)
 

@@ -68,6 +68,7 @@ class RunningAttempt:
         "lines",
         "number",
         "resident",
+        "step",
         "task",
     )
 
@@ -87,9 +88,10 @@ class RunningAttempt:
         self._signs: Signs | None = None
         live = resident.state.live.get(task)
         given = live.input if live is not None else ABSENT
-        step = resident.state.steps[task]
-        self.input: Raw = given or step.constant_input or _EMPTY
-        if step.step.heartbeat_ms is not None:
+        planned = resident.state.steps[task]
+        self.step: Step = planned.step  # what is performed
+        self.input: Raw = given or planned.constant_input or _EMPTY
+        if self.step.heartbeat_ms is not None:
             self._listen()
 
     @property
@@ -101,11 +103,6 @@ class RunningAttempt:
     def source(self) -> str:
         """Where the workflow's document came from."""
         return self.resident.source
-
-    @property
-    def step(self) -> Step:
-        """The step being performed."""
-        return self._state.steps[self.task].step
 
     @property
     def path(self) -> str:
@@ -257,4 +254,5 @@ class RunningAttempt:
         """The slot is free."""
         if not self._is_free:
             self._is_free = True
+            self._stop = None  # it refers to this attempt: nothing is left for the garbage collector
             self._hearer.freed(self)

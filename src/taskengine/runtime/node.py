@@ -20,9 +20,9 @@ from taskengine.kernel.state import Execution
 from taskengine.model import command as cmd
 from taskengine.model import event as ev
 from taskengine.model.codec import encode_event
-from taskengine.model.effect import Effect, Halt, Launch, WakeAt
+from taskengine.model.effect import Effect, Halt, Launch, Release, WakeAt
 from taskengine.model.ids import NODE
-from taskengine.model.status import Phase, Status
+from taskengine.model.status import Phase
 from taskengine.model.value import Raw, TaskError
 from taskengine.ports.executor import Executor
 from taskengine.ports.secrets import Secrets
@@ -34,20 +34,13 @@ from taskengine.runtime.environment import Environment
 from taskengine.runtime.letters import kin_of, outgoing
 from taskengine.runtime.logs import LogBook
 from taskengine.runtime.resident import Pending, Resident, Result
-from taskengine.runtime.rows import task_row
+from taskengine.runtime.rows import ENDS, task_row
 from taskengine.runtime.settings import NodeSettings
 from taskengine.runtime.timers import WakeTimers
 
 __all__ = ["Node"]
 
 _log: Final = logging.getLogger("taskengine.node")
-_ENDS: Final[dict[type, str]] = {
-    ev.TaskCompleted: Status.COMPLETED.value,
-    ev.TaskFailed: Status.FAILED.value,
-    ev.TaskQuarantined: Status.FAILED.value,
-    ev.TaskCancelled: Status.CANCELLED.value,
-    ev.TaskSkipped: Status.SKIPPED.value,
-}
 
 
 class Node:
@@ -107,7 +100,10 @@ class Node:
 
         ``is_held``: its attempts do not begin before ``let_go``. Raises what the kernel refuses with; nothing has changed then.
         """
-        turn, pending = self._advance(resident, command, is_noted=bool(marks))
+        slots = 0 if is_held else self.admission.spare
+        turn, pending = self._advance(resident, command, slots=slots, is_noted=bool(marks))
+        if turn.begun:
+            self.admission.take(turn.begun)
         if pending is not None:
             if marks:
                 pending.marks = (*pending.marks, *marks)
@@ -127,7 +123,9 @@ class Node:
             self.admission.want(resident)
             self.admission.serve()
 
-    def _advance(self, resident: Resident, command: cmd.Command, *, is_noted: bool = False) -> tuple[Turn, Pending | None]:
+    def _advance(
+        self, resident: Resident, command: cmd.Command, *, slots: int = 0, is_noted: bool = False
+    ) -> tuple[Turn, Pending | None]:
         """Fold a command and put what it caused into the open batch.
 
         What breaks half-way (a bug, a text that JSON cannot hold) leaves a state that the batch does not have: it is dropped.
@@ -135,7 +133,7 @@ class Node:
         state = resident.state
         seq = state.seq
         try:
-            turn = advance(state, command)
+            turn = advance(state, command, slots=slots)
             if turn.is_cut and not resident.is_cut:
                 resident.is_cut = True
                 asyncio.get_running_loop().call_soon(self._tick, resident.execution_id)
@@ -180,9 +178,8 @@ class Node:
             if kind is ev.TaskScheduled or kind is ev.TaskStarted:
                 resident.began.setdefault(event.task, event.at)  # type: ignore[union-attr]
                 continue
-            status = _ENDS.get(kind)
-            if status is not None:
-                pending.tasks.append(task_row(resident, event, status=status, seq=seq))
+            if kind in ENDS:
+                pending.tasks.append(task_row(resident, event, seq=seq))
         if turn.effects:
             pending.effects.extend(turn.effects)
             if state.is_related:
@@ -202,14 +199,7 @@ class Node:
             return 0, 0
         if turn.events:  # it may begin nothing and yet make something ready: a timeout, an input that cannot be made
             self.admission.want(resident)
-        normal = suspect = 0
-        for effect in turn.effects:
-            if isinstance(effect, Launch):
-                if effect.is_suspect:
-                    suspect += 1
-                else:
-                    normal += 1
-        return normal, suspect
+        return turn.begun, turn.suspects_begun
 
     def _tick(self, execution_id: str) -> None:
         resident = self.residents.get(execution_id)
@@ -248,7 +238,7 @@ class Node:
         elif not self.settings.can_run:
             owner = ""
             wake_at = state.wake_at if state.is_idle else self.environment.now()
-        elif state.is_idle and not resident.running:
+        elif not resident.running and state.is_idle:
             owner = ""
             wake_at = state.wake_at
         if owner and resident.stored_owner != self.node_id:
@@ -333,7 +323,7 @@ class Node:
             self.on_finished(resident)
         elif not resident.stored_owner:
             self.on_parked(resident)
-        elif resident.state.is_idle and not resident.running:
+        elif not resident.running and resident.state.is_idle:
             self.append_nothing(resident)  # this commit stopped what ran: now it may be parked
 
     def must_be_open(self) -> None:
@@ -372,6 +362,8 @@ class Node:
     def _perform(self, resident: Resident, effects: Sequence[Effect]) -> None:
         """What the world owes it now. What goes wrong here is this execution's trouble, not the writer's: it is read again."""
         for index, effect in enumerate(effects):
+            if type(effect) is Release:
+                continue  # the slot is free when the work has stopped, which is not the same
             try:
                 self._perform_one(resident, effect)
             except Exception:  # noqa: BLE001 -- an executor, or whatever stops work: the others go on
@@ -495,5 +487,6 @@ def _stopped(what: str) -> StorageError:
 
 def _is_owed(resident: Resident, task: int, *, attempt: int) -> bool:
     """Whether the state wants this attempt performed; it may have ended it while a commit was on its way."""
-    live = resident.state.live.get(task)
-    return live is not None and live.is_launched and live.attempt == attempt and not resident.state.is_finished
+    state = resident.state
+    live = state.live.get(task)
+    return live is not None and live.is_launched and live.attempt == attempt and state.status_at_end is None
