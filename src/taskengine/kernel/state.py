@@ -29,6 +29,7 @@ INHERITED: Final = 2  # and what started it
 LOSSES_BEFORE_SUSPECT: Final = 2
 NEVER: Final = 1 << 62  # no task has that number
 SUSPECT_LOSSES: Final = 5
+_PHASES: Final = len(Phase)
 
 
 class Execution:
@@ -148,8 +149,8 @@ class Execution:
     def _make_indexes(self) -> None:
         self.is_related = self.plan.posts  # whether it may tell other executions something
         self.tally: dict[int, list[int]] = {}  # of steps with several dependencies, from the first end on
-        self.counts: list[int] = [self.plan.size] + [0] * (len(Phase) - 1)  # of tasks in each phase
-        self.blocks = [0] * len(Phase)  # ... and how many of these are blocks at work, which are no steps
+        self.counts: list[int] = [self.plan.size] + [0] * (_PHASES - 1)  # of tasks in each phase
+        self.blocks = [0] * _PHASES  # ... and how many of these are blocks at work, which are no steps
         self.unread: dict[int, int] = {}
         self.ready = ReadyQueue()
         self.suspects = NOBODY
