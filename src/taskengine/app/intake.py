@@ -6,7 +6,10 @@ Whatever was handed in, the answer is the payload or an error with a name and a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
+
+import msgspec
 
 from taskengine.errors import ConflictError, LimitError, ValidationError
 from taskengine.model import command as cmd
@@ -100,7 +103,7 @@ class Intake:
     def command_of(self, make: Callable[[Instant], cmd.Command]) -> Callable[[Instant], cmd.Command]:
         """The same, when what the command says of itself can be stored: a history that cannot be read back is stuck for ever."""
         command = make(0)
-        self.labels_must_fit(**{name: getattr(command, name) for name in _SAID if hasattr(command, name)})
+        self.labels_must_fit(**{name: getattr(command, name) for name in _said_by(type(command))})
         return make
 
     def labels_must_fit(self, **labels: object) -> None:
@@ -123,6 +126,11 @@ class Intake:
         if priority is not None and type(priority) is not int:
             said = f"must be a whole number from 0 to 9, not {_described(priority)}"
             raise ValidationError("bad_priority", f"priority {said}", faults=[{"path": "priority", "said": said}])
+
+
+@cache
+def _said_by(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(name for name in _SAID if name in kind.__struct_fields__)
 
 
 def _must_be_mapping(params: object, what: str) -> None:

@@ -184,9 +184,12 @@ class Operations:
         A mark makes repeating it a no-op. Raises what the kernel refuses with, ``NotFoundError`` for an unknown execution, and
         ``ConflictError`` when others keep taking the execution away, or one below has not been told in time.
         """
-        full_mark = f"command:{execution_id}:{mark}" if mark else ""
-        async with self._alone_with(full_mark) as begun:
-            since = await self._command(execution_id, make, mark=full_mark, begun=begun)
+        if mark:
+            full_mark = f"command:{execution_id}:{mark}"
+            async with self._alone_with(full_mark) as begun:
+                since = await self._command(execution_id, make, mark=full_mark, begun=begun)
+        else:
+            since = await self._command(execution_id, make, mark="", begun=[])
         if since is not None:
             await self._reach.everywhere(execution_id, since)
 
