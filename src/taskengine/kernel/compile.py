@@ -21,6 +21,7 @@ _NO_INPUT: Final = template({})
 _REPEATED: Final = frozenset({"map", "loop"})
 _POSTING: Final = frozenset({"workflow", "signal"})
 _NODE: Final = Step(id="", type="noop")
+_IMPATIENT: Final = frozenset({Join.ANY_SUCCESS, Join.ANY_FAILED})  # what may end before all that it depends on
 
 
 class _Around(msgspec.Struct, frozen=True):
@@ -203,7 +204,7 @@ def _step(number: int, step: Step, around: _Around, dependents: tuple[int, ...],
         filter_reads=sieve_reads,
         filter_plan=filter_plan(sieve),
         compensation=undo,
-        is_special=bool(step.handles or blocks or undo is not None),
+        is_special=bool(step.handles or blocks or undo is not None or step.join in _IMPATIENT),
     )
 
 

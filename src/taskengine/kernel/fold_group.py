@@ -71,6 +71,7 @@ def child_completed(state: Execution, scope: Scope, event: ev.TaskCompleted) -> 
     group.outputs[scope.index] = event.output or NONE
     group.completed += 1
     group.flaws += event.outcome is not None
+    group.note_end(scope.base)
     if scope.block.repeat is None:
         outputs.release(state, scope)
     look_at(state, scope.container)
@@ -84,6 +85,7 @@ def child_ended(state: Execution, scope: Scope, *, is_failed: bool) -> None:
         group.failed += 1
     else:
         group.cancelled += 1
+    group.note_end(scope.base)
     look_at(state, scope.container)
 
 

@@ -136,8 +136,9 @@ def completed(state: Execution, event: ev.TaskCompleted, effects: list[Effect]) 
 
 
 def _completed_specially(state: Execution, number: int, scope: Scope, event: ev.TaskCompleted) -> None:
-    """It can be undone, handles failures, or has blocks."""
+    """It can be undone, handles failures, has blocks, or may have ended before what it depends on."""
     step = state.steps[number]
+    graph.note_overtaken(state, number)
     if step.compensation is not None:
         state.undoable.append(number)
     if step.step.handles:
@@ -206,6 +207,7 @@ def _end_unhappily(
     if number >= state.undo_from:
         saga.ended(state, number, had_begun=had_begun)
         return
+    graph.note_overtaken(state, number)
     graph.count_failure(state, number, 1)
     graph.settle_dependents(state, number, UNHAPPY)
 

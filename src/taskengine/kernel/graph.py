@@ -27,6 +27,8 @@ __all__ = [
     "judge_join",
     "leave_queues",
     "make_ready",
+    "note_overtaken",
+    "note_reopened",
     "settle_dependents",
     "start_clock",
     "tally_of",
@@ -152,6 +154,28 @@ def count_failure(state: Execution, number: int, sign: int) -> None:
         scope.failures.discard(number)
         if not scope.failures:
             scope.failures = None
+
+
+# ── the order of ends, which is the order of undoing ────────────────────────────────────────────────────────────────────
+
+
+def note_overtaken(state: Execution, number: int) -> None:
+    """A step has ended: those that it depends on and that have not ended will be undone without regard to it."""
+    scope = state.scopes[number]
+    if scope.block.has_undo:
+        for local in state.steps[number].dependencies:
+            if state.phase[scope.base + local] < Phase.COMPLETED:
+                state.overtaken.add((scope.base + local, number))
+
+
+def note_reopened(state: Execution, number: int) -> None:
+    """A step that had ended will end once more: it is overtaken by those after it that have ended, and overtakes nobody."""
+    scope = state.scopes[number]
+    if scope.block.has_undo:
+        step = state.steps[number]
+        state.overtaken -= {(scope.base + local, number) for local in step.dependencies}
+        dependents = [scope.base + local for local in step.dependents]
+        state.overtaken |= {(number, one) for one in dependents if state.phase[one] >= Phase.COMPLETED}
 
 
 # ── queues and clocks ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -52,6 +52,7 @@ def _take_back(state: Execution, number: int) -> Iterator[int]:
     if kind == UNHAPPY and not (task and task.is_handled):
         graph.count_failure(state, number, -1)
     graph.enter(state, number, Phase.PENDING)
+    graph.note_reopened(state, number)
     if task is not None:
         task.begin_round()
     steps, phase, base = state.steps, state.phase, state.scopes[number].base
@@ -138,5 +139,7 @@ def _begin_again(state: Execution, number: int) -> None:
         state.phase[number] = Phase.EXPANDED
     else:
         state.phase[number] = Phase.PENDING
+    if number != scope.base:
+        graph.note_reopened(state, number)
     if number in state.live:
         state.live[number].begin_round()

@@ -1,8 +1,10 @@
 """Undoing what was done: the order in which compensations begin. Part of evolve.
 
-The graph is walked backwards: a step is undone when all that came after it has been. A container is undone by its own compensation
-first, then by those of its scopes, side by side, or one after the other where they ran one after the other. Steps that did not
-complete, or say nothing of how they are undone, are undone at once. Garcia-Molina and Salem, Sagas (1987).
+The graph is walked backwards: a step is undone when all that came after it has been. Of two steps of which one depends on the
+other, the one that ended last came after; that is not always the dependent one, which its join may have let begin before. A
+container is undone by its own compensation first, then by those of its scopes, side by side, or, where they ran one after the
+other, the last to end first. Steps that did not complete, or say nothing of how they are undone, are undone at once.
+Garcia-Molina and Salem, Sagas (1987).
 """
 
 from __future__ import annotations
@@ -76,14 +78,36 @@ def walk(state: Execution) -> None:
     """From the end of the graph backwards, as far as it goes: what may begin is made ready. Also makes the indexes anew."""
     saga = state.saga
     assert saga is not None
-    saga.left, saga.scopes_left, saga.open = {}, {}, 0
+    saga.left, saga.scopes_left, saga.orders, saga.open = {}, {}, {}, 0
     for number in saga.undoes.values():
         saga.open += Phase.PENDING < state.phase[number] < Phase.COMPLETED
-    _proceed(state, saga, _last(state.root))
+    _proceed(state, saga, _last(state, state.root))
 
 
-def _last(scope: Scope) -> list[int]:
-    return [scope.base + local for local in scope.block.sinks]
+def _last(state: Execution, scope: Scope) -> list[int]:
+    """The steps of a scope that nothing came after."""
+    if not state.overtaken:
+        return [scope.base + local for local in scope.block.sinks]
+    return [number for number in range(scope.base + 1, scope.base + 1 + scope.block.size) if not _after(state, number)]
+
+
+def _after(state: Execution, number: int) -> int:
+    """How many steps came after one."""
+    step, base, overtaken = state.steps[number], state.scopes[number].base, state.overtaken
+    if not overtaken:
+        return len(step.dependents)
+    late = sum((base + local, number) in overtaken for local in step.dependencies)
+    return late + sum((number, base + local) not in overtaken for local in step.dependents)
+
+
+def _before(state: Execution, number: int) -> list[int]:
+    """The steps that one came after."""
+    step, base, overtaken = state.steps[number], state.scopes[number].base, state.overtaken
+    found = [base + local for local in step.dependencies]
+    if not overtaken:
+        return found
+    early = [base + local for local in step.dependents]
+    return [one for one in found if (one, number) not in overtaken] + [one for one in early if (number, one) in overtaken]
 
 
 def _proceed(state: Execution, saga: Saga, stack: list[int]) -> None:
@@ -105,21 +129,20 @@ def _enter(state: Execution, saga: Saga, number: int) -> list[int]:
     """Undo what is inside a container: all its scopes, or the last one."""
     group = state.groups[number]
     saga.scopes_left[number] = group.opened
+    order = saga.orders[number] = group.in_order
     following: list[int] = []
-    for base in group.bases[-1:] if group.window == 1 else group.bases:
+    for base in order[-1:] if group.window == 1 else order:
         scope = state.scopes[base]
-        following += _last(scope) or _left_scope(state, saga, scope)
+        following += _last(state, scope) or _left_scope(state, saga, scope)
     return following
 
 
 def _passed(state: Execution, saga: Saga, number: int) -> list[int]:
-    """A step is undone: what it depended on may be next, and so may what is around it."""
+    """A step is undone: what it came after may be next, and so may what is around it."""
     scope = state.scopes[number]
     following: list[int] = []
-    for local in state.steps[number].dependencies:
-        before = scope.base + local
-        left = saga.left.get(before, len(state.steps[before].dependents)) - 1
-        saga.left[before] = left
+    for before in _before(state, number):
+        left = saga.left[before] = (saga.left[before] if before in saga.left else _after(state, before)) - 1
         if left == 0:
             following.append(before)
     left = saga.left[scope.base] = saga.left.get(scope.base, scope.block.size) - 1
@@ -140,7 +163,7 @@ def _left_scope(state: Execution, saga: Saga, scope: Scope) -> list[int]:
             return _passed(state, saga, container)
         if group.window != 1:
             break
-        last = _last(state.scopes[group.bases[left - 1]])
+        last = _last(state, state.scopes[saga.orders[container][left - 1]])
     return last
 
 

@@ -61,6 +61,7 @@ class Execution:
         "outcome",
         "output",
         "outputs",
+        "overtaken",
         "parent",
         "pause_started_at",
         "paused",
@@ -141,6 +142,7 @@ class Execution:
         self.groups: dict[int, Group] = {}  # by container
         self.sweeps: dict[int, int] = {}  # by group that is being cancelled: attempts below it that have not ended
         self.undoable: list[int] = []  # completed tasks that can be undone, in the order of their completion
+        self.overtaken: set[tuple[int, int]] = set()  # a step, and one that depends on it and had ended before it did
         self.undoes = False  # a cancel asked for compensation
         self.saga: Saga | None = None
         self.undo_from = NEVER  # the first task that undoes another
