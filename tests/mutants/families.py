@@ -9,6 +9,7 @@ from tests.mutants.mutant import Mutant
 __all__ = ["MUTANTS"]
 
 SEEDS: Final = "tests/simulation/test_simulation.py::test_a_promise_that_was_broken_once_holds_in_families"
+UNDO_ORDER: Final = "tests/kernel/test_undo_order.py"
 STORIES: Final = "tests/simulation/test_stories.py::"
 
 MUTANTS: Final = (
@@ -134,5 +135,29 @@ MUTANTS: Final = (
         text="        if left == 0:\n            following.append(before)\n",
         replacement="        if left >= 0:\n            following.append(before)\n",
         test=SEEDS,
+    ),
+    Mutant(
+        name="overtaken_not_noted",
+        breaks="a step that ended after one that did not wait for it is undone after that",
+        file="kernel/graph.py",
+        text="                state.overtaken.add((scope.base + local, number))\n",
+        replacement="                pass\n",
+        test=f"{UNDO_ORDER}::test_what_ended_after_a_step_that_did_not_wait_for_it_is_undone_before_it",
+    ),
+    Mutant(
+        name="overtaken_forgotten",
+        breaks="a snapshot forgets in which order steps ended",
+        file="kernel/snapshot.py",
+        text="    state.overtaken = set(kept.overtaken)\n",
+        replacement="",
+        test=f"{UNDO_ORDER}::test_the_order_outlives_the_process",
+    ),
+    Mutant(
+        name="late_iteration_not_noted",
+        breaks="an iteration that was done again is undone by its index",
+        file="kernel/scope.py",
+        text="        if self.window == 1 and (self.late or base != self.bases[-1]):\n",
+        replacement="        if self.window == 1 and self.late:\n",
+        test=f"{UNDO_ORDER}::test_an_iteration_that_is_done_again_is_undone_by_when_it_ended",
     ),
 )

@@ -268,7 +268,7 @@ MUTANTS: Final = (
         name="judging_cut_for_ever",
         breaks="what is left to judge when a turn is cut is left for ever",
         file="kernel/advance.py",
-        text="    if effort.is_spent:\n        turn.is_cut = True\n",
+        text="    if effort.left <= 0:\n        turn.is_cut = True\n",
         replacement="",
         test=f"{TESTS}test_filters.py::test_a_pair_is_judged_once_and_a_turn_judges_no_more_than_it_may",
     ),

@@ -13,8 +13,26 @@ TEST: Final = "tests/simulation/test_simulation.py::test_a_promise_that_was_brok
 TELLING: Final = "tests/runtime/test_task_context.py"
 STORIES: Final = "tests/simulation/test_stories.py"
 SUPERVISION: Final = "tests/runtime/test_supervision.py"
+SLOTS: Final = "tests/runtime/test_slots.py"
 
 MUTANTS: Final = (
+    # slots
+    Mutant(
+        name="slots_of_a_turn_not_paid",
+        breaks="attempts that begin in the turn that made them ready take no slots",
+        file="runtime/node.py",
+        text="            self.admission.take(turn.begun)\n",
+        replacement="            pass\n",
+        test=f"{SLOTS}::test_no_more_work_at_once_than_there_are_slots_and_all_come_back",
+    ),
+    Mutant(
+        name="slots_of_others_taken",
+        breaks="a turn takes free slots for which others wait",
+        file="runtime/admission.py",
+        text="        return 0 if self._waiting or self._is_serving or self.is_closed else self.free\n",
+        replacement="        return 0 if self._is_serving or self.is_closed else self.free\n",
+        test=f"{SLOTS}::test_who_has_waited_longer_comes_before_the_next_step_of_who_had_its_turn",
+    ),
     # commits
     Mutant(
         name="conflict_verdict_ignored",
