@@ -77,7 +77,7 @@ HOUSE = Rules(
         "src/taskengine/adapters/function/worker.py": 1,  # around the user's code: the same, in a process of its own
         "src/taskengine/adapters/function/registry.py": 1,  # around the user's code: importing its module
         "src/taskengine/runtime/commit.py": 1,  # the supervisor of the writer
-        "src/taskengine/runtime/node.py": 3,  # a turn, or what follows a commit, breaks: the state is dropped, the others go on
+        "src/taskengine/runtime/node.py": 4,  # a turn, what follows a commit, or a source of secrets breaks: the others go on
         "src/taskengine/runtime/residency.py": 1,  # one damaged history must not end the reading of all
         "src/taskengine/runtime/services.py": 2,  # the supervisor of the periodic looks
         "src/taskengine/adapters/lanes.py": 1,  # hands what a call raises to its caller in another thread

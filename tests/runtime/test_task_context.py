@@ -471,3 +471,21 @@ async def test_a_secret_that_is_gone_when_the_attempt_begins_fails_it() -> None:
     result, _, _ = await ran(workflow, first=first, second=lambda x: x, secrets=secrets)
     assert result.error is not None
     assert (result.error.type, "say token" in result.error.message) == ("SecretNotFound", True)
+
+
+async def test_a_source_of_secrets_that_raises_fails_the_attempt_and_not_the_execution() -> None:
+    class Breaking(Known):
+        asked = 0
+
+        def get(self, name: str, default: str | None = None, /) -> str | None:  # type: ignore[override]
+            self.asked += 1
+            if self.asked == 2:  # the first time is the check at the start
+                raise OSError(f"{TOKEN} is locked")
+            return super().get(name, default)
+
+    again, once = (one_step(params={"auth": "{{ secrets.token }}"}, retry=retry) for retry in (AGAIN, RetryPolicy()))
+    result, _, _ = await ran(again, work=lambda auth: len(auth), secrets=Breaking(token=TOKEN))
+    assert (result.status, result.output) == ("completed", len(TOKEN))
+    result, _, _ = await ran(once, work=lambda auth: auth, secrets=Breaking(token=TOKEN))
+    assert result.error is not None
+    assert (result.error.type, TOKEN in result.error.message) == ("SecretUnavailable", False)

@@ -93,6 +93,7 @@ FAILURES: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
         (),
     ),
     "SecretNotFound": ("A secret that the step reads is not there.", "task-engine doctor; docs: keep-secrets", ()),
+    "SecretUnavailable": ("The program's source of secrets raised an error.", "repair it; task-engine instance retry ID", ()),
     "SuccessRuleBroken": (
         "Too few of the steps, branches or items completed for the rule under `success`, and none of them failed by itself.",
         "task-engine instance status ID shows what was cancelled or skipped",

@@ -424,23 +424,29 @@ class Node:
 
     def _unseal(self, attempt: RunningAttempt, names: Sequence[str]) -> bool:
         """Put the secrets into its input; without one of them the attempt fails."""
+        fault: TaskError | None = None
         values: dict[str, str] = {}
         for name in names:
-            value = self._secrets.get(name) if self._secrets is not None else None
+            try:
+                value = self._secrets.get(name) if self._secrets is not None else None
+            except Exception as error:  # noqa: BLE001 -- the source is the host's; what it says may hold what is secret
+                fault = TaskError(type="SecretUnavailable", message=f"the source of the secret {name} raised {type(error).__name__}")
+                break
             if value is None:
                 where = f": {self._secrets.where(name)}" if self._secrets is not None else ""
-                attempt.end(cmd.Failed(TaskError(type="SecretNotFound", message=f"there is no secret {name}{where}")))
-                attempt.free()
-                return False
+                fault = TaskError(type="SecretNotFound", message=f"there is no secret {name}{where}")
+                break
             values[name] = value
-        try:
-            attempt.unseal(values)
-        except KeyError as error:  # a mark that no expression made: nothing may be put in its place
-            message = f"the input holds the mark of a secret that its step does not name: {error}"
-            attempt.end(cmd.Failed(TaskError(type="ForgedSecret", message=message, is_final=True)))
+        if fault is None:
+            try:
+                attempt.unseal(values)
+            except KeyError as error:  # a mark that no expression made: nothing may be put in its place
+                message = f"the input holds the mark of a secret that its step does not name: {error}"
+                fault = TaskError(type="ForgedSecret", message=message, is_final=True)
+        if fault is not None:
+            attempt.end(cmd.Failed(fault))
             attempt.free()
-            return False
-        return True
+        return fault is None
 
     def progressed(self, attempt: RunningAttempt, progress: Raw) -> None:
         """An attempt is alive."""
