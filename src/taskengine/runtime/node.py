@@ -430,7 +430,8 @@ class Node:
             try:
                 value = self._secrets.get(name) if self._secrets is not None else None
             except Exception as error:  # noqa: BLE001 -- the source is the host's; what it says may hold what is secret
-                fault = TaskError(type="SecretUnavailable", message=f"the source of the secret {name} raised {type(error).__name__}")
+                message = f"the source of the secret {name} raised {type(error).__name__}"
+                fault = TaskError(type="SecretUnavailable", message=message)
                 break
             if value is None:
                 where = f": {self._secrets.where(name)}" if self._secrets is not None else ""
