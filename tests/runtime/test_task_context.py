@@ -477,7 +477,7 @@ async def test_a_source_of_secrets_that_raises_fails_the_attempt_and_not_the_exe
     class Breaking(Known):
         asked = 0
 
-        def get(self, name: str, default: str | None = None, /) -> str | None:  # type: ignore[override]
+        def get(self, name: str, default: str | None = None, /) -> str | None:
             self.asked += 1
             if self.asked == 2:  # the first time is the check at the start
                 raise OSError(f"{TOKEN} is locked")
