@@ -309,8 +309,8 @@ MUTANTS: Final = (
         name="parked_with_unjudged_steps",
         breaks="after a restart an execution whose ready step has a condition counts as idle and is parked for ever",
         file="kernel/state.py",
-        text="not (self.ready or self.suspects or self.is_moving)",
-        replacement="not (self.ready or self.suspects)",
+        text="not (self.ready.members or self.suspects.members or self.is_moving)",
+        replacement="not (self.ready.members or self.suspects.members)",
         test=f"{TESTS}test_admission.py::test_a_condition_that_was_true_before_a_crash_is_evaluated_again_and_the_step_begins",
     ),
     Mutant(

@@ -128,7 +128,9 @@ def test_a_call_returns_when_all_that_can_happen_at_this_instant_has_happened() 
 
 async def test_a_connection_takes_the_time_it_takes() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(await reader.readline())
+        line = await reader.readline()
+        await asyncio.sleep(0.05)  # of the real time; nothing else happens meanwhile
+        writer.write(line)
         await writer.drain()
         writer.close()
 
