@@ -1,5 +1,6 @@
 """Reference workflows in a process that is killed with -9 beside a chosen commit; another process goes on, and tells the end.
 
+Both do what people do meanwhile, the second one again, as a client that was not told what came of it.
 Run as a program it is the process that forks: no thread, no loop. It reads the cycles and prints a line of JSON for each.
 """
 
@@ -19,18 +20,20 @@ import msgspec
 from taskengine import Engine, TaskContext
 from taskengine.adapters.lanes import ThreadLane
 from taskengine.adapters.sqlite import SqliteStore
-from taskengine.ports.store import Append, ExecutionFilter, Store, Verdict
+from taskengine.kernel.invariant import broken
+from taskengine.ports.store import Append, Store, Verdict
 from taskengine.testing.crash import Say, fork
 from taskengine.testing.documents import read_document
-from taskengine.testing.family import named, without_ids
-from taskengine.testing.history import read_history
+from taskengine.testing.family import without_ids
 from tests.durability.finals import finals
-from tests.durability.references import PARAMS, PARTS, document
+from tests.durability.leaping import LEAPING, LeapingEnvironment, settle
+from tests.durability.references import PARAMS, PARTS, REFERENCES, document, histories_of, perform
 from tests.durability.undone import undo_problems
 
 __all__ = ["Killed", "Told"]
 
 _LIMIT_S: Final = 30
+_HOUR_MS: Final = 3_600_000
 
 
 class Killed(msgspec.Struct, frozen=True):
@@ -42,13 +45,18 @@ class Killed(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """How it ended: all that can be seen of all executions, what was done how often, and what is wrong."""
+    """How it ended: all that can be seen of all executions, what was done how often, and what is wrong.
+
+    ``hours``: how far the clock had leapt; more: a wait began anew, less: one was too short.
+    """
 
     cycle: Killed
     is_killed: bool
     commits: int
+    status: str
     finals: dict[str, Any]
     done: dict[str, int]
+    hours: int
     wrong: list[str]
 
 
@@ -75,37 +83,44 @@ class _Mortal:
         return verdicts
 
 
-async def _rest(engine: Engine) -> None:
-    """Until those that it has told something, or left alone, have ended too."""
-    is_open = ExecutionFilter(is_open=True)
-    while await engine.store.count(is_open) or await engine.store.pending(engine.node.node_id, after=0, limit=1):
-        await asyncio.sleep(0.01)
-
-
 async def _play(directory: Path, cycle: Killed) -> Told:
     """The whole of it; the same in each life."""
-    notes = directory / "done"
+    notes, mended = directory / "done", directory / "mended"
+    mended.touch()
 
     def do(ctx: TaskContext, what: Any, gives: Any = None, *, fails: int = 0, until: str = "") -> Any:
         with notes.open("a") as file:
             file.write(f"{what}\n")
-        if ctx.attempt <= fails or until:
+        if ctx.attempt <= fails or (until and until not in mended.read_text().splitlines()):
             raise ValueError(f"{what} does not work")
         return what if gives is None else gives
 
+    def mend(what: str) -> None:
+        with mended.open("a") as file:
+            file.write(f"{what}\n")
+
+    reference = REFERENCES[cycle.name]
+    environment = LeapingEnvironment(directory / "leapt")
     store = _Mortal(SqliteStore(directory / "work.db", lanes=ThreadLane), cycle)
-    async with Engine(cast("Store", store), functions={"do": do}) as engine:
+    async with Engine(cast("Store", store), functions={"do": do}, environment=environment, settings=LEAPING) as engine:
         for part in PARTS:
             await engine.deploy(read_document(part)[0])
         execution = await engine.execute_workflow(read_document(document(cycle.name))[0], params=PARAMS, idempotency_key="once")
-        await execution.result(timeout=_LIMIT_S)
-        async with asyncio.timeout(_LIMIT_S):
-            await _rest(engine)
-        rows = await engine.store.executions(ExecutionFilter(), limit=100)
-        histories = named([await read_history(engine.store, row.execution_id) for row in reversed(rows)])
+        await perform(engine, execution.id, reference.deeds, settle=lambda: settle(engine, environment), mend=mend)
+        result = await execution.result(timeout=_LIMIT_S)
+        histories = await histories_of(engine)
     told = without_ids(finals(histories), histories)
-    wrong = [line for history in histories.values() for line in undo_problems(history)]
-    return Told(cycle, False, store.commits, told, dict(Counter(notes.read_text().splitlines())), wrong)  # noqa: FBT003 -- a field
+    done = Counter(notes.read_text().splitlines()) if notes.exists() else {}
+    return Told(
+        cycle=cycle,
+        is_killed=False,
+        commits=store.commits,
+        status=result.status.value,
+        finals=told,
+        done=dict(done),
+        hours=round(environment.ahead_ms / _HOUR_MS),
+        wrong=[line for history in histories.values() for line in (*broken(history.state), *undo_problems(history))],
+    )
 
 
 def _cycle(directory: Path, cycle: Killed) -> Told:

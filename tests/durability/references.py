@@ -8,24 +8,27 @@ it bears a mark, so that a client that was not told what came of it may do it ag
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from taskengine import TaskContext
+from taskengine import Engine, TaskContext
 from taskengine.errors import CommandRefusedError
 from taskengine.model import command as cmd
 from taskengine.model.value import ABSENT, Raw, encode
-from taskengine.testing.family import family, settle
+from taskengine.ports.store import ExecutionFilter
+from taskengine.testing.family import named, settle
+from taskengine.testing.history import History, read_history
 from taskengine.testing.virtual.engine import VirtualEngine, VirtualExecution
 
-__all__ = ["PARTS", "REFERENCES", "Deed", "Reference", "Work", "document"]
+__all__ = ["PARTS", "REFERENCES", "Deed", "Reference", "Work", "document", "histories_of", "perform"]
 
 FOLDER: Final = Path(__file__).parent / "references"
 PARTS: Final = tuple(sorted((FOLDER / "parts").glob("*.yaml")))
 PARAMS: Final = {"n": 2}
+_MOST: Final = 1_000  # executions of one store
 
 
 class Deed(msgspec.Struct, frozen=True):
@@ -64,36 +67,49 @@ class Work:
         return what if gives is None else gives
 
     def act(self, deeds: tuple[Deed, ...]) -> Callable[[VirtualEngine, VirtualExecution], Any]:
-        """A client that does these deeds, one each time that nothing goes on by itself."""
+        """A client that does these deeds, in virtual time."""
 
         async def act(engine: VirtualEngine, execution: VirtualExecution) -> None:
-            for number, deed in enumerate(deeds):
-                await settle(engine)
-                if deed.what == "mend":
-                    self.mended.add(deed.path)
-                else:
-                    await _do(engine, execution, deed, mark=f"deed-{number}")
-            await settle(engine)
-            row = await engine.engine.get_instance(execution.id)
-            assert row.finished_at is not None, f"it stands still: {(await execution.history()).story()}"
+            await perform(engine.engine, execution.id, deeds, settle=lambda: settle(engine), mend=self.mended.add)
 
         return act
 
 
-async def _do(engine: VirtualEngine, execution: VirtualExecution, deed: Deed, *, mark: str) -> None:
-    root = await execution.history()
-    histories = await family(engine, root)
-    execution_id = histories[root.workflow.name + deed.of].execution_id
-    operations = engine.engine._started.operations  # noqa: SLF001 -- the commands that have no method of the engine's yet
+async def perform(
+    engine: Engine,
+    execution_id: str,
+    deeds: Sequence[Deed],
+    *,
+    settle: Callable[[], Awaitable[object]],
+    mend: Callable[[str], object],
+) -> None:
+    """Do these deeds, one each time that nothing goes on by itself any more (``settle``); then it has ended."""
+    for number, deed in enumerate(deeds):
+        await settle()
+        if deed.what == "mend":
+            mend(deed.path)
+        else:
+            await _do(engine, execution_id, deed, mark=f"deed-{number}")
+    await settle()
+    row = await engine.get_instance(execution_id)
+    assert row.finished_at is not None, f"it stands still: {(await read_history(engine.store, execution_id)).story()}"
+
+
+async def histories_of(engine: Engine) -> dict[str, History]:
+    """All executions of the store, by names that are the same in every run."""
+    rows = await engine.store.executions(ExecutionFilter(), limit=_MOST)
+    return named([await read_history(engine.store, row.execution_id) for row in reversed(rows)])
+
+
+async def _do(engine: Engine, root_id: str, deed: Deed, *, mark: str) -> None:
+    root = await read_history(engine.store, root_id)
+    execution_id = (await histories_of(engine))[root.workflow.name + deed.of].execution_id
+    operations = engine._started.operations  # noqa: SLF001 -- the commands that have no method of the engine's yet
     try:
         await operations.command(execution_id, lambda at: COMMANDS[deed.what](at, deed), mark=mark)
     except CommandRefusedError as error:
-        if mark not in await _taken(engine, execution_id, mark):
+        if await engine.store.answer_of(f"command:{execution_id}:{mark}") is None:
             raise AssertionError(f"{deed} was refused: {error}") from error
-
-
-async def _taken(engine: VirtualEngine, execution_id: str, mark: str) -> set[str]:
-    return {mark} if await engine.engine.store.answer_of(f"command:{execution_id}:{mark}") is not None else set()
 
 
 def _payload(data: Any) -> Raw:
