@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, Protocol
 
@@ -70,7 +70,7 @@ class Operations:
         self._take_in = take_in
         self._residency = residency
         self._forward = forward
-        self._reach = Reach(node, residency, seize=lambda owner, keep: self._seize(owner, keep=keep))
+        self._reach = Reach(node, residency, seize=lambda owner, keep: self.seize(owner, keep=(keep,)))
         self.seizing = asyncio.Lock()  # a node that leaves waits for it: what it seized later would be nobody's
         self._under_way: dict[str, asyncio.Future[None]] = {}  # by deduplication mark
 
@@ -205,7 +205,7 @@ class Operations:
             try:
                 resident = await self._residency.resident(execution_id)
             except Elsewhere as elsewhere:
-                if await self._seize(elsewhere.owner, keep=execution_id):
+                if await self.seize(elsewhere.owner, keep=(execution_id,)):
                     continue
                 command = make(now)
                 await self._forward(execution_id, command, mark=mark)
@@ -278,7 +278,7 @@ class Operations:
             try:
                 resident = await self._residency.resident(execution_id)
             except Elsewhere as elsewhere:
-                if not await self._seize(elsewhere.owner, keep=execution_id):
+                if not await self.seize(elsewhere.owner, keep=(execution_id,)):
                     raise ConflictError(
                         "owned_elsewhere", f"another process is running {execution_id}", hint="wait for it, or stop that process"
                     ) from None
@@ -288,13 +288,13 @@ class Operations:
             return
         raise ConflictError("execution_contended", f"others kept changing {execution_id}", hint="try again")
 
-    async def _seize(self, owner: str, *, keep: str) -> bool:
-        """Take a dead node's executions, keep one, and give the others back for whoever recovers. False: it lives.
+    async def seize(self, owner: str, *, keep: Collection[str]) -> bool:
+        """Take a dead node's executions, keep some, and give the others back for whoever recovers. False: it lives.
 
         A node that begins no attempts keeps none: if the command is refused, nobody would go on with what it owns.
         """
         node = self._node
-        kept = keep if node.settings.can_run else ""
+        kept = keep if node.settings.can_run else ()
         async with self.seizing:
             node.must_be_open()
             if owner not in await node.store.dead_nodes(node.node_id):
@@ -302,9 +302,8 @@ class Operations:
             while seized := await node.store.seize(owner, by=node.node_id, limit=node.settings.load_batch):
                 node.has_news = True  # there may be messages for what is kept
                 self._residency.note_seized(seized)
-                if kept in seized:
-                    self._residency.missing[kept] = None  # until it is in memory
-                await self._residency.give_back([one for one in seized if one != kept])
+                self._residency.missing.update((one, None) for one in seized if one in kept)  # until they are in memory
+                await self._residency.give_back([one for one in seized if one not in kept])
         return True
 
     async def answer_message(

@@ -32,6 +32,7 @@ class Services:
         self._operations = operations
         self._inbox = inbox
         self._tasks: list[asyncio.Task[None]] = []
+        self._dead: set[str] = set()  # nodes that were found dead and left to those that recover
         self._next_wake_at: Instant | None = None
         self._nudge = asyncio.Event()
         self._news = asyncio.Event()
@@ -136,7 +137,14 @@ class Services:
     async def _wake_waited(self) -> float:
         """Bring in what nobody owns and somebody here waits for; its timers are here from then on."""
         node = self._node
-        heads = await node.store.heads((*node.waiters, *node.kin))
+        wanted = {*node.waiters, *node.kin}
+        await self._operations.forget_stale(wanted)  # another process may have changed what is only kept in memory here
+        heads = await node.store.heads(tuple(wanted))
+        owners = {head.owner for head in heads.values() if head.owner and head.owner != node.node_id}
+        for dead in await node.store.dead_nodes(node.node_id) if owners else ():
+            if dead in owners:
+                await self._operations.seize(dead, keep=wanted)
+                self._news.set()  # they are brought in there
         await self._residency.fetch([one for one, head in heads.items() if not head.owner and one not in node.residents])
         return self._far_s
 
@@ -175,10 +183,14 @@ class Services:
                 node.has_news = True  # the store says it once; what was not dealt with is looked at again
                 raise
             self._nudge.set()
-        if others and self.takes_over:
+        if others and node.settings.can_run:
             for dead in await node.store.dead_nodes(node.node_id):
-                await self.take_over(dead)
-                others = await node.store.other_nodes(node.node_id)
+                if self.takes_over:
+                    await self.take_over(dead)
+                    others = await node.store.other_nodes(node.node_id)
+                elif dead not in self._dead:
+                    self._dead.add(dead)
+                    self._nudge.set()  # it may have run what is waited for here
         await self._find_missing()
         return others
 
