@@ -98,6 +98,14 @@ MUTANTS: Final = (
         test=f"{PINS}test_a_fork_keeps_the_versions_of_its_origin_unless_it_runs_another_version_itself[memory]",
     ),
     Mutant(
+        name="versions_are_not_looked_up",
+        breaks="in worlds where newer versions come, children of one execution run several",
+        file="runtime/catalog.py",
+        text="if stored is not None}",
+        replacement="if stored is None}",
+        test=SEEDS,
+    ),
+    Mutant(
         name="child_pins_nothing",
         breaks="a child starts whatever is the latest at that time",
         file="runtime/operations.py",
