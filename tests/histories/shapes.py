@@ -135,6 +135,21 @@ def undone() -> History:
         return execution.result().history
 
 
+def pinned() -> History:
+    """Versions of what steps start: one that is known at the start, one that is not there yet."""
+    child = flow(call("one", "double", params={"x": 3}), name="child")
+    each = Step(
+        id="each",
+        type="map",
+        config={"items": [1, 2], "max_concurrency": 1},
+        blocks=(Block(steps=(Step(id="sub", type="workflow", config={"workflow": "child"}),)),),
+    )
+    late = Step(id="late", type="workflow", config={"workflow": "late", "detach": True}, depends_on=("each",))
+    with virtual_engine(functions=FUNCTIONS) as engine:
+        engine.deploy(child)
+        return engine.run(flow(each, late, name="pinned")).history
+
+
 def weather() -> History:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), virtual_engine() as engine:
         shutil.copy(WEATHER / "data" / "seattle-weather-defects.csv", "weather.csv")
@@ -171,7 +186,19 @@ def fork_by_chance(seed: int) -> History:
 
 SHAPES: dict[str, Callable[[], History]] = {
     shape.__name__.replace("_", "-"): shape
-    for shape in (retries_and_joins, approval, waits_still, timeouts, slow_children, rounds, mapped, weather, decisions, undone)
+    for shape in (
+        retries_and_joins,
+        approval,
+        waits_still,
+        timeouts,
+        slow_children,
+        rounds,
+        mapped,
+        weather,
+        decisions,
+        undone,
+        pinned,
+    )
 } | {f"by-chance-{seed}": lambda seed=seed: by_chance(seed) for seed in RANDOM_SEEDS}
 SHAPES |= {f"nested-{seed}": lambda seed=seed: nested_by_chance(seed) for seed in NESTED_SEEDS}
 SHAPES |= {f"fork-{seed}": lambda seed=seed: fork_by_chance(seed) for seed in FORK_SEEDS}

@@ -34,8 +34,8 @@ class Child(msgspec.Struct):
 class Letters:
     """Everything that was posted."""
 
-    def __init__(self, parent: Parent | None) -> None:
-        self.parent = parent
+    def __init__(self, parent: Parent | None, pins: dict[str, str]) -> None:
+        self.parent, self.pins = parent, pins
         self.children: dict[str, Child] = {}
         self.marks: set[str] = set()
         self.sent: Counter[str] = Counter()
@@ -57,7 +57,8 @@ class Letters:
 
     def _letter(self, post: Post) -> None:
         match post.letter:
-            case StartChild(parent=parent):
+            case StartChild(parent=parent, workflow=workflow, version=version):
+                assert version == self.pins.get(workflow, ""), "a child has the version that was the latest at the start"
                 assert post.execution_id not in self.children, "a child begins once"
                 self.children[post.execution_id] = Child(parent.task, parent.is_detached)
             case cmd.Signal():

@@ -68,7 +68,8 @@ class NestedMachine:
         self.now = 0
         self.live, self.twin, self.folded = (Execution(ID, self.plan) for _ in range(3))
         self.watch = Watch(workflow)
-        self.letters = Letters(parent)
+        self.pins = {} if salt % 3 else {"child": "7", "undo": "8"}
+        self.letters = Letters(parent, self.pins)
         self.stored: list[bytes] = []
         self.history: list[ev.Event] = []
         self.owed: set[Effect] = set()
@@ -137,6 +138,7 @@ class NestedMachine:
             "seed": self.salt,
             "input": raw(INPUT),
             "parent": self.letters.parent,
+            "pins": self.pins,
         }
 
     def fork_of(self, origin: NestedMachine, path: str) -> None:

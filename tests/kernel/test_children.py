@@ -9,12 +9,14 @@ import pytest
 from taskengine.errors import CommandRefusedError
 from taskengine.kernel.advance import advance
 from taskengine.kernel.compile import compile_plan
+from taskengine.kernel.snapshot import dump, restore
 from taskengine.kernel.state import Execution
 from taskengine.model import command as cmd
+from taskengine.model.codec import encode_event
 from taskengine.model.effect import Post, StartChild
 from taskengine.model.status import Outcome, Status
 from taskengine.model.value import Parent, TaskError, decode, raw
-from taskengine.model.workflow import RetryPolicy, Step, Workflow
+from taskengine.model.workflow import OnFailure, RetryPolicy, Step, Workflow
 from tests.kernel.scene import ID, Scene, function, mapped
 
 
@@ -126,6 +128,47 @@ def test_a_child_that_fails_is_tried_again_as_another_one() -> None:
     end(scene, status=Status.FAILED, error=TaskError(type="Boom", message="no"))
     assert scene.ended == (Status.FAILED, None)
     assert scene.error("sub").message.endswith(": no")
+
+
+def calls(name: str, workflow: str, *, version: str = "", **options: Any) -> Step:
+    config = {"workflow": workflow, "version": version} if version else {"workflow": workflow}
+    return Step(id=name, type="workflow", config=config, **options)
+
+
+def pinned(*steps: Step, versions: dict[str, str], **options: Any) -> Scene:
+    return Scene(*steps, **options).start(given=5, admit=0, pins=versions)
+
+
+def versions(scene: Scene) -> list[tuple[str, str]]:
+    """The workflows that the last command starts, and their versions."""
+    return [(letter.workflow, letter.version) for letter in letters(scene) if isinstance(letter, StartChild)]
+
+
+def test_a_step_that_names_no_version_starts_the_one_that_its_execution_began_with() -> None:
+    steps = [calls("one", "child"), calls("two", "{{ 'child' }}"), calls("three", "child", version="9"), calls("four", "other")]
+    scene = pinned(*steps, versions={"child": "3"})
+    assert versions(scene) == [("child", "3"), ("child", "3"), ("child", "9"), ("other", "")]
+
+
+def test_a_child_that_begins_later_has_the_same_version_in_a_retry_in_an_item_and_in_what_undoes() -> None:
+    undo = Step(id="", type="workflow", config={"workflow": "undo"})
+    retry = RetryPolicy(max_attempts=2, initial_interval_ms=0)
+    each = mapped("each", calls("sub", "child", retry=retry), items=[1, 2], config={"max_concurrency": 1}, compensate=undo)
+    stop = Step(id="stop", type="fail", depends_on=("each",), config={"message": "no"})
+    scene = pinned(each, stop, versions={"child": "3", "undo": "4"}, on_failure=OnFailure.COMPENSATE)
+    begun = versions(scene)
+    for name, status in (("each/[0]/sub", Status.FAILED), ("each/[0]/sub", Status.COMPLETED), ("each/[1]/sub", Status.COMPLETED)):
+        scene.state = restore(ID, scene.plan, dump(scene.state))
+        end(scene, name, status=status)
+        begun += versions(scene)
+    assert begun == [("child", "3")] * 3 + [("undo", "4")]
+
+
+def test_a_start_without_such_steps_says_nothing_of_versions() -> None:
+    assert b"pins" not in encode_event(started().history[0])
+    assert b"pins" not in dump(started().state)
+    begun = encode_event(pinned(calls("one", "child"), versions={"child": "3"}).history[0])
+    assert b'"pins":{"child":"3"}' in begun
 
 
 def test_what_an_earlier_child_says_is_refused() -> None:

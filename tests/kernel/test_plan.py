@@ -11,7 +11,7 @@ from taskengine.kernel.compile import compile_plan
 from taskengine.kernel.plan import Plan
 from taskengine.model.status import Phase, Status
 from taskengine.model.workflow import Step, Workflow
-from tests.kernel.scene import Scene, function, noop
+from tests.kernel.scene import Scene, function, mapped, noop, parallel
 
 
 def plan(*steps: Step, output: Any = None) -> Plan:
@@ -72,6 +72,25 @@ def test_who_reads_whose_output() -> None:
     )
     assert [step.reads for step in compiled.steps[1:]] == [(), (1,), (1,), (3,), (2,)]
     assert compiled.output_reads.tasks == (4,)
+
+
+def calls(name: str, *, compensate: Step | None = None, **config: Any) -> Step:
+    return Step(id=name, type="workflow", config=config, compensate=compensate)
+
+
+def test_the_workflows_that_steps_start_by_name_are_known_wherever_they_stand() -> None:
+    compiled = plan(
+        calls("one", workflow="first", compensate=calls("", workflow="first-undo")),
+        calls("two", workflow="second", version="1"),
+        calls("three", workflow="third", version="{{ input.version }}"),
+        calls("four", workflow="{{ input.which }}"),
+        calls("five", workflow="first"),
+        mapped("each", mapped("inner", calls("six", workflow="sixth", detach=True), items=[1]), items=[1]),
+        function("seven", compensate=calls("", workflow="undo")),
+        parallel("both", branches={"a": (function("done", compensate=calls("", workflow="deep-undo")),), "b": (function("c"),)}),
+    )
+    assert compiled.called == ("first", "first-undo", "sixth", "undo", "deep-undo")
+    assert plan(function("a"), function("b")).called == ()
 
 
 def test_an_execution_before_its_start_is_pending_and_idle() -> None:

@@ -31,7 +31,7 @@ def everything() -> Scene:
         noop("pending", "reads", "failed", join=Join.ALL_DONE),
         output="{{ steps.done.output }}",
         timeout_ms=3_600_000,
-    ).start(given={"x": 1}, variables={"n": 2}, business_key="k", priority=3)
+    ).start(given={"x": 1}, variables={"n": 2}, business_key="k", priority=3, pins={"child": "2"})
     scene.succeed("done", output=1, admit=False)
     scene.lose("stuck")
     scene.lose("suspect")

@@ -10,6 +10,8 @@ __all__ = ["MUTANTS"]
 
 SEEDS: Final = "tests/simulation/test_simulation.py::test_a_promise_that_was_broken_once_holds_in_families"
 UNDO_ORDER: Final = "tests/kernel/test_undo_order.py"
+CHILDREN: Final = "tests/kernel/test_children.py::"
+PINS: Final = "tests/runtime/test_pins.py::"
 STORIES: Final = "tests/simulation/test_stories.py::"
 
 MUTANTS: Final = (
@@ -53,6 +55,63 @@ MUTANTS: Final = (
         text="    post.tell_parent(state, status, effects)\n",
         replacement="    if status is not Status.CANCELLED:\n        post.tell_parent(state, status, effects)\n",
         test=SEEDS,
+    ),
+    # which version begins
+    Mutant(
+        name="pin_not_looked_at",
+        breaks="a child has the version that is the latest when it begins",
+        file="kernel/post.py",
+        text='config.version or state.pins.get(config.workflow, "")',
+        replacement="config.version",
+        test=f"{CHILDREN}test_a_step_that_names_no_version_starts_the_one_that_its_execution_began_with",
+    ),
+    Mutant(
+        name="pin_beats_what_is_named",
+        breaks="a step that names a version starts another one",
+        file="kernel/post.py",
+        text='config.version or state.pins.get(config.workflow, "")',
+        replacement="state.pins.get(config.workflow, config.version)",
+        test=f"{CHILDREN}test_a_step_that_names_no_version_starts_the_one_that_its_execution_began_with",
+    ),
+    Mutant(
+        name="pins_lost_in_a_snapshot",
+        breaks="children that begin after a restart have another version",
+        file="kernel/snapshot.py",
+        text="            pins=state.pins,\n",
+        replacement="",
+        test=f"{CHILDREN}test_a_child_that_begins_later_has_the_same_version_in_a_retry_in_an_item_and_in_what_undoes",
+    ),
+    Mutant(
+        name="fork_pins_anew",
+        breaks="a fork of the same version starts other versions than its origin",
+        file="app/forking.py",
+        text="origin.pins if is_same else ",
+        replacement="",
+        test=f"{PINS}test_a_fork_keeps_the_versions_of_its_origin_unless_it_runs_another_version_itself[memory]",
+    ),
+    Mutant(
+        name="fork_keeps_all_pins",
+        breaks="a fork that runs a newer version starts what the origin has started",
+        file="app/forking.py",
+        text="origin.pins if is_same else await catalog.pins(known.plan)",
+        replacement="origin.pins",
+        test=f"{PINS}test_a_fork_keeps_the_versions_of_its_origin_unless_it_runs_another_version_itself[memory]",
+    ),
+    Mutant(
+        name="versions_are_not_looked_up",
+        breaks="in worlds where newer versions come, children of one execution run several",
+        file="runtime/catalog.py",
+        text="if stored is not None}",
+        replacement="if stored is None}",
+        test=SEEDS,
+    ),
+    Mutant(
+        name="child_pins_nothing",
+        breaks="a child starts whatever is the latest at that time",
+        file="runtime/operations.py",
+        text="                pins=pins,\n",
+        replacement="",
+        test=f"{PINS}test_a_child_that_goes_on_starts_what_was_the_latest_when_it_began[memory]",
     ),
     # when a control is true
     Mutant(

@@ -67,6 +67,7 @@ class Families:
         self._holds: list[Hold] = []
         self._births: dict[tuple[str, int, int], str] = {}
         self._sent: Counter[tuple[str, str, str]] = Counter()  # from whom, to whom, which
+        self._newest: Counter[str] = Counter()  # by workflow: the highest version that has begun
         self._events = 0
 
     # ── event by event ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -135,8 +136,20 @@ class Families:
         above = self._members.get(parent.execution_id)
         is_known = above is not None and member.record.execution_id in self._started(above)
         self._must(is_known, "child_of_nobody", f"{where}: {parent.execution_id} has not started it")
+        self._must_be_pinned(above, event, where)
         if not parent.is_detached:
             member.parent, member.parent_task = parent.execution_id, parent.task
+
+    def _must_be_pinned(self, above: Member | None, event: ev.ExecutionStarted, where: str) -> None:
+        """A child has the version that was the latest when what started it began, whatever is deployed meanwhile."""
+        assert above is not None
+        assert event.parent is not None
+        begun, called = decode_event(above.record.bodies[0]), above.record.state.steps[event.parent.task].step.config["workflow"]
+        assert isinstance(begun, ev.ExecutionStarted)
+        pinned, version = begun.pins.get(called, "none"), event.workflow_version
+        self._must(version == pinned, "other_version", f"{where}: version {version} of {called}, {pinned} was the latest")
+        newest = self._newest[event.workflow_id] = max(int(version), self._newest[event.workflow_id])
+        self._world.counts["child of an older version"] += int(version) < newest
 
     def _started(self, member: Member) -> Iterator[str]:
         for body in member.record.bodies:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+import msgspec
+
 from taskengine.app.engine import Engine
 from taskengine.model.status import Phase
 from taskengine.model.workflow import Workflow
 from taskengine.testing.simulation.audit import Record
 from tests.simulation.clients import Client
 from tests.simulation.families import Families
-from tests.simulation.language import APPROVERS, FORM
+from tests.simulation.language import APPROVERS, CALLED, FORM
 from tests.simulation.workloads import SIGNALS
 
 __all__ = ["Person"]
@@ -34,6 +36,11 @@ class Person(Client):
 
             await self._insist(self._ledger.draft(), keep, is_repeatable=True)
 
+    async def upgrade(self) -> None:
+        """Deploy a newer version of what others call; whoever starts it by its document puts the old content on top again."""
+        newer = msgspec.structs.replace(self._chance.choice(self._workflows[:CALLED]), description=self._tag())
+        await self.deploy([newer])
+
     async def live(self, *, until: float) -> None:
         """Do things, at random, until an instant of virtual time."""
         chance, loop = self._chance, self._world.loop
@@ -48,12 +55,15 @@ class Person(Client):
             "fork": 1.5,
             "set": 1,
             "wait": 2,
+            "upgrade": 2,
         }
         while loop.time() < until:
             await asyncio.sleep(chance.random() * chance.choice((0.01, 0.3, 1.0)))
             deed = chance.weighed(deeds)
             if deed == "start" or not self._world.audit.records:
                 await self.start()
+            elif deed == "upgrade":
+                await self.upgrade()
             elif deed == "halt":
                 await self.halt(self._some_parent())
             else:

@@ -32,7 +32,7 @@ DEEDS = tuple(
 # A person cannot come by these: what starts twice, what never started, what an attempt says too late, 10,000 waiting signals.
 UNSEEN = {"already_started", "not_started", "signal_queue_full", "stale_attempt"}
 ALL_REFUSALS = tuple(f"refused {name}" for name in (*REFUSALS, "fork_inside_group", "invalid_input") if name not in UNSEEN)
-FAMILIES = ("pause kept in others", "cancel kept in others", "fork took over", "undone")
+FAMILIES = ("pause kept in others", "cancel kept in others", "fork took over", "undone", "child of an older version")
 EVENTS = tuple(kind.__name__ for kind in EVENT_TYPES)
 MUST_HAPPEN = (*STORE_FAULTS, *STATEMENT_FAULTS, *WORLD, *VERDICTS, *DEEDS, *ALL_REFUSALS, *FAMILIES, *EVENTS)
 

@@ -250,45 +250,26 @@ class Engine:
         function), ``OverloadedError``, ``StorageError``.
         """
         known = await self._known(workflow)
-        return await self._start(
-            known,
-            params=params,
-            variables=variables,
-            priority=priority,
-            business_key=business_key,
-            by=by,
-            idempotency_key=idempotency_key,
-        )
-
-    async def _start(
-        self,
-        known: KnownWorkflow,
-        *,
-        params: Mapping[str, Json] | None,
-        variables: Mapping[str, Json] | None,
-        priority: int | None,
-        business_key: str,
-        by: str,
-        idempotency_key: str,
-    ) -> Execution:
-        self._started.catalog.must_be_performable(known)
-        intake = self._started.intake
+        parts, intake = self._started, self._started.intake
+        parts.catalog.must_be_performable(known)
         intake.labels_must_fit(business_key=business_key, by=by, idempotency_key=idempotency_key)
         intake.priority_must_fit(priority)
         if idempotency_key:
             earlier = await self._store.answer_of(f"start:{idempotency_key}")
             if earlier is not None:
                 return Execution(self, earlier.decode())
-        started = self._started.operations.begin(
+        pins = await parts.catalog.pins(known.plan) if known.plan.called else None
+        started = parts.operations.begin(
             known,
             intake.input_of(known, params),
             variables=intake.variables_of(known.plan.workflow, params, given=variables),
+            pins=pins,
             priority=priority,
             business_key=business_key,
             by=by,
             mark=idempotency_key,
         )
-        return Execution(self, await self._started.operations.started(started, mark=idempotency_key))
+        return Execution(self, await parts.operations.started(started, mark=idempotency_key))
 
     async def fork(
         self,
@@ -332,6 +313,7 @@ class Engine:
             fork.known,
             fork.given,
             variables=fork.variables,
+            pins=fork.pins,
             priority=fork.origin.priority,
             business_key=fork.origin.business_key,
             by=by,
@@ -356,9 +338,10 @@ class Engine:
             ready.append((payload, intake.variables_of(workflow_, one, given=None)))
             if len(ready) % self._settings.batch_cap == 0:
                 await asyncio.sleep(0)
+        pins = await self._started.catalog.pins(known.plan) if known.plan.called else None
         started: list[Started] = []
         for payload, variables in ready:
-            started.append(self._started.operations.begin(known, payload, variables=variables))
+            started.append(self._started.operations.begin(known, payload, variables=variables, pins=pins))
             if len(started) % self._settings.batch_cap == 0:
                 await asyncio.sleep(0)
         return [Execution(self, await self._started.operations.started(one)) for one in started]

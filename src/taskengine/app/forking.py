@@ -29,6 +29,7 @@ class Forking(msgspec.Struct, frozen=True):
     given: Raw
     variables: dict[str, Raw]
     heritage: Heritage
+    pins: dict[str, str]
 
 
 async def prepared(
@@ -57,7 +58,8 @@ async def prepared(
         origin.input or NONE if input is None and is_same else intake.input_of(known, _input(origin) if input is None else input)
     )
     merged = _variables(known, taken, input=input, given=variables or {})
-    return Forking(known, origin, given, {name: intake.payload_of(one, f"variables.{name}") for name, one in merged.items()}, taken)
+    kept = {name: intake.payload_of(one, f"variables.{name}") for name, one in merged.items()}
+    return Forking(known, origin, given, kept, taken, origin.pins if is_same else await catalog.pins(known.plan))
 
 
 def _label(version: str, own: str) -> str:

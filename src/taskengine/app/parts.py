@@ -42,10 +42,11 @@ class Parts:
         self.operations = Operations(self.node, residency, forward=inbox.forward, take_in=self._take_in)
         self.services = Services(self.node, residency, operations=self.operations, inbox=inbox)
 
-    async def _take_in(self, start: StartChild) -> tuple[KnownWorkflow, Raw, Mapping[str, Raw]]:
+    async def _take_in(self, start: StartChild) -> tuple[KnownWorkflow, Raw, Mapping[str, Raw], dict[str, str]]:
         """A child is taken in as any other execution is."""
         known = await self.catalog.known(start.workflow, start.version)
         self.catalog.must_be_performable(known)
         params: Any = decode(start.input) if start.input else None
         given = self.intake.input_of(known, params)
-        return known, given, self.intake.variables_of(known.plan.workflow, params, given=None)
+        variables = self.intake.variables_of(known.plan.workflow, params, given=None)
+        return known, given, variables, await self.catalog.pins(known.plan)

@@ -45,6 +45,7 @@ def compile_plan(workflow: Workflow) -> Plan:
     plan.by_path = {one.path: one.number for one in plan.steps}
     plan.success = _success(workflow.success, around)
     plan.posts = _posts(workflow.steps)
+    plan.called = _called(plan)
     key = template(workflow.business_key) if "{{" in workflow.business_key else None
     plan.business_key, plan.business_key_reads = key, _reading(key, around, ())
     must_hide_secrets("business_key", plan.business_key_reads)
@@ -57,6 +58,13 @@ def _posts(steps: Sequence[Step]) -> bool:
         if step.type in _POSTING or _posts(undo) or any(_posts(block.steps) for block in step.blocks):
             return True
     return False
+
+
+def _called(plan: Plan) -> tuple[str, ...]:
+    configs = [one.step.config for one in plan.every_step() if one.step.type == "workflow"]
+    named = [template(config.get("workflow", "")) for config in configs if not config.get("version")]
+    names = [name.render(b"{}") for name in named if name.is_constant]
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
 
 
 # ── blocks ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -57,6 +57,7 @@ def _start(state: Execution, command: cmd.Start, at: Instant) -> Sequence[ev.Eve
             business_key=_business_key(state, command),
             by=command.by,
             parent=command.parent,
+            pins=command.pins,
         ),
     )
 

@@ -39,6 +39,7 @@ def started(state: Execution, event: ev.ExecutionStarted, _: list[Effect]) -> No
     state.input = event.input
     state.variables = event.variables
     state.business_key = event.business_key
+    state.pins = event.pins
     if event.parent is not None:
         state.parent = event.parent
         state.is_related = True

@@ -147,10 +147,11 @@ class BlockPlan:
 class Plan(BlockPlan):
     """A compiled workflow: the root block, whose node is the execution."""
 
-    __slots__ = ("business_key", "business_key_reads", "by_path", "posts", "success", "workflow")
+    __slots__ = ("business_key", "business_key_reads", "by_path", "called", "posts", "success", "workflow")
 
     workflow: Workflow
     by_path: dict[str, int]  # of the root block's steps
+    called: tuple[str, ...]  # the workflows that steps start by a name that is no template, without saying which version
     posts: bool  # whether a step tells other executions something
     success: SuccessPlan | None
     business_key: Template | None

@@ -64,9 +64,8 @@ def start(state: Execution, event: ev.TaskStarted, effects: list[Effect]) -> Non
     config = _decode(event.input)
     parent = parent_of(state, event.task, event.attempt, is_detached=config.detach)
     seed = int.from_bytes(blake2b(event.child.encode(), digest_size=6).digest(), "big")
-    letter = StartChild(
-        at=event.at, workflow=config.workflow, version=config.version, input=config.input.copy(), parent=parent, seed=seed
-    )
+    version = config.version or state.pins.get(config.workflow, "")
+    letter = StartChild(at=event.at, workflow=config.workflow, version=version, input=config.input.copy(), parent=parent, seed=seed)
     _post(state, event.child, letter, effects)
 
 

@@ -90,6 +90,7 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     skipped_by_person: list[tuple[int, tuple[str, str]]] = []
     forked_from: str = ""
     forked_at: str = ""
+    pins: dict[str, str] = {}
     input: Raw = ABSENT
     output: Raw = ABSENT
     pauses: int = 0
@@ -135,6 +136,7 @@ def dump(state: Execution) -> bytes:
             overtaken=sorted(state.overtaken),
             forked_from=state.forked_from,
             forked_at=state.forked_at,
+            pins=state.pins,
             saga=None if state.saga is None else _Saga(state.saga.originals, state.saga.error, state.saga.outcome),
             pause_started_at=state.pause_started_at,
             pauses=state.pauses,
@@ -171,7 +173,7 @@ def _fill(state: Execution, kept: _Snapshot) -> None:
     state.started_at, state.expires_at, state.finished_at = kept.started_at, kept.expires_at, kept.finished_at
     state.status_at_end, state.outcome, state.error = kept.status_at_end, kept.outcome, kept.error
     state.is_cancelling, state.is_swept, state.cancel_reason = kept.is_cancelling, kept.is_swept, kept.cancel_reason
-    state.parent = kept.parent
+    state.parent, state.pins = kept.parent, kept.pins
     state.is_met, state.undoes, state.undoable = kept.is_met, kept.undoes, kept.undoable
     state.overtaken = set(kept.overtaken)
     state.forked_from, state.forked_at = kept.forked_from, kept.forked_at

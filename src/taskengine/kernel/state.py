@@ -68,6 +68,7 @@ class Execution:
         "paused_ms",
         "pauses",
         "phase",
+        "pins",
         "plan",
         "priority",
         "ready",
@@ -109,6 +110,7 @@ class Execution:
         self.priority = plan.workflow.limits.priority
         self.business_key = ""
         self.parent: Parent | None = None
+        self.pins: dict[str, str] = {}  # by name: the versions of what it starts that were the latest when it began
         self.input: Raw = ABSENT
         self.variables: dict[str, Raw] = {}
         self.forked_from = self.forked_at = ""  # the execution that it is a fork of, and the step that it began from

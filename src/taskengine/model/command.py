@@ -65,7 +65,10 @@ AttemptEnd: TypeAlias = Succeeded | Failed | Abandoned
 
 
 class Start(_Command, frozen=True, kw_only=True):
-    """Begin an execution; only valid as the first command."""
+    """Begin an execution; only valid as the first command.
+
+    ``pins``: the version of each workflow that steps start by name without saying which.
+    """
 
     workflow_id: str
     workflow_version: str
@@ -76,6 +79,7 @@ class Start(_Command, frozen=True, kw_only=True):
     business_key: str = ""
     by: str = ""
     parent: Parent | None = None
+    pins: dict[str, str] = {}
 
 
 class Fork(Start, frozen=True, kw_only=True):

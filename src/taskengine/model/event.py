@@ -90,7 +90,10 @@ class _Fact(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag=True, tag_f
 
 
 class ExecutionStarted(_Fact, frozen=True, kw_only=True):
-    """Number 1 of every history. ``seed`` feeds every random choice that the kernel makes later (jitter)."""
+    """Number 1 of every history. ``seed`` feeds every random choice that the kernel makes later (jitter).
+
+    ``pins``: the version of each workflow that steps start by name without saying which.
+    """
 
     workflow_id: str
     workflow_version: str
@@ -101,6 +104,7 @@ class ExecutionStarted(_Fact, frozen=True, kw_only=True):
     business_key: str = ""
     by: str = ""
     parent: Parent | None = None
+    pins: dict[str, str] = {}
 
 
 class TakenOver(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

@@ -63,6 +63,11 @@ class PlanCatalog:
             raise NotFoundError("workflow_not_found", f"there is no workflow {workflow_id}{label}")
         return self.keep(stored)
 
+    async def pins(self, plan: Plan) -> dict[str, str]:
+        """The latest versions, now, of the workflows that its steps start without saying which; what is not there is left out."""
+        found = [(name, await self._catalog.workflow(name, "")) for name in plan.called]
+        return {name: stored.version for name, stored in found if stored is not None}
+
     def keep(self, stored: StoredWorkflow) -> KnownWorkflow:
         """Compile a stored version and remember it. ``DefinitionError``: it cannot be read or run."""
         key = (stored.workflow_id, stored.version)

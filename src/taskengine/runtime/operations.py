@@ -55,9 +55,9 @@ class Forward(Protocol):
 
 
 class TakeIn(Protocol):
-    """Finds the workflow of a child and judges its input: the version, the input with its defaults, the variables."""
+    """Finds the workflow of a child and judges its input: the version, the input with its defaults, the variables, its own pins."""
 
-    def __call__(self, start: StartChild) -> Awaitable[tuple[KnownWorkflow, Raw, Mapping[str, Raw]]]:
+    def __call__(self, start: StartChild) -> Awaitable[tuple[KnownWorkflow, Raw, Mapping[str, Raw], dict[str, str]]]:
         """Take it in."""
         ...
 
@@ -80,14 +80,16 @@ class Operations:
         given: Raw,
         *,
         variables: Mapping[str, Raw],
+        pins: dict[str, str] | None = None,
         priority: int | None = None,
         business_key: str = "",
         by: str = "",
         mark: str = "",
         origin: Origin | None = None,
     ) -> Started:
-        """Start an execution in this turn of the loop; nothing is promised before ``durable``. ``origin``: what it is a fork of.
+        """Start an execution in this turn of the loop; nothing is promised before ``durable``.
 
+        ``pins``: which versions its sub-workflows have. ``origin``: what it is a fork of.
         Raises ``CommandRefusedError`` for a priority that is none, ``OverloadedError`` when too much is waiting already,
         ``StorageError`` while the store refuses to write.
         """
@@ -109,6 +111,7 @@ class Operations:
             priority=priority,
             business_key=business_key,
             by=by,
+            pins=pins or {},
         )
         node.turn(
             resident,
@@ -142,7 +145,7 @@ class Operations:
         node = self._node
         if execution_id in node.residents or await node.store.heads((execution_id,)):
             return settled(Verdict.DUPLICATE)
-        known, given, variables = await self._take_in(start)
+        known, given, variables, pins = await self._take_in(start)
         if execution_id in node.residents:  # another node has begun it meanwhile, and it was read here: what runs for it stays
             return settled(Verdict.DUPLICATE)
         self._must_accept()
@@ -160,6 +163,7 @@ class Operations:
                 variables=dict(variables),
                 by=start.parent.execution_id,
                 parent=start.parent,
+                pins=pins,
             ),
             is_held=True,
         )
