@@ -198,7 +198,7 @@ async def _watched(engine: Engine, follower: Follower, *, order: Order, interrup
     finally:
         ended.cancel()
         view.close()
-    if stopped_by and follower.state.counts[Phase.RUNNING]:
+    if stopped_by and (follower.state.counts[Phase.RUNNING] or engine.node.attempts):
         again = " again" if stopped_by == "interrupt" else ""
         note(f"stopping: what runs may finish within {format_duration(order.grace_ms)}; Ctrl-C{again} stops at once")
     return stopped_by
