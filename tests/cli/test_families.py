@@ -52,7 +52,7 @@ def until(folder: Folder, mark: str) -> None:
     give_up_at = time.monotonic() + PATIENCE_S
     while mark not in folder.marks:
         assert time.monotonic() < give_up_at, f"no {mark}, only {folder.marks}"
-        folder.status()  # paced by a look
+        folder.run("instance", "list")  # paced by a look
 
 
 def test_a_run_that_was_killed_while_a_grandchild_worked_goes_on_with_all_of_them(family: Folder) -> None:
