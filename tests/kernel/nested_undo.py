@@ -18,22 +18,16 @@ def window(tree: Tree, container: int) -> int:
     return step.config.get("max_concurrency", 1 if step.type == "loop" else 0)
 
 
-def came_after(tree: Tree, ends: Ends, later: int, earlier: int) -> bool:
-    """Whether one task stands after another, so that it is undone before it."""
-    ways = [list(tree.chain(number)) for number in (later, earlier)]
+def are_related(tree: Tree, one: int, other: int) -> bool:
+    """Whether the graph says of two tasks that one stands after the other, so that they are undone in the order of their ends."""
+    ways = [list(tree.chain(number)) for number in (one, other)]
     common = next(number for number in ways[0] if number in ways[1])
-    if common in {later, earlier}:
-        return common == later  # what stands inside of it is undone after it
-    below_later, below_earlier = (way[way.index(common) - 1] for way in ways)
+    if common in {one, other}:
+        return True  # what stands inside of it
+    below_one, below_other = (way[way.index(common) - 1] for way in ways)
     if tree.steps[common] is not None:
-        return window(tree, common) == 1 and ends.is_later(below_later, below_earlier)
-    return follows(tree, ends, below_later, below_earlier)
-
-
-def follows(tree: Tree, ends: Ends, later: int, earlier: int) -> bool:
-    """Whether a step of a block came after another one of it, at any distance."""
-    direct = [one for one in neighbours(tree, later) if ends.is_later(later, one)]
-    return earlier in direct or any(follows(tree, ends, one, earlier) for one in direct)
+        return window(tree, common) == 1
+    return depends(tree, below_one, below_other) or depends(tree, below_other, below_one)
 
 
 def depends(tree: Tree, later: int, earlier: int) -> bool:
@@ -42,56 +36,6 @@ def depends(tree: Tree, later: int, earlier: int) -> bool:
     assert step is not None
     direct = [tree.numbers[f"{path}{name}/"] for name in step.depends_on]
     return earlier in direct or any(depends(tree, one, earlier) for one in direct)
-
-
-def neighbours(tree: Tree, number: int) -> list[int]:
-    """The steps of its block that a step depends on, or that depend on it."""
-    around = tree.around[number]
-    beside = [one for one, other in enumerate(tree.around) if other == around and not tree.paths[one].endswith("[undo]/")]
-    return [one for one in beside if is_edge(tree, number, one) or is_edge(tree, one, number)]
-
-
-def is_edge(tree: Tree, later: int, earlier: int) -> bool:
-    """Whether a step names another one of its block as its dependency."""
-    step, path = tree.steps[later], tree.paths[tree.around[later]]
-    assert step is not None
-    return earlier in [tree.numbers[f"{path}{name}/"] for name in step.depends_on]
-
-
-class Ends:
-    """When each task ended last, by the events. What has not ended, ends after everything else."""
-
-    def __init__(self) -> None:
-        self.at: dict[int, int] = {}
-        self.unsure: set[int] = set()  # it may have been begun again, which no event says
-        self.unhappy: set[int] = set()
-        self._events = 0
-
-    def see(self, event: ev.Event) -> None:
-        """Look at one event."""
-        self._events += 1
-        match event:
-            case ev.TaskCompleted(task=task):
-                self._end(task, is_happy=True)
-            case ev.TaskFailed(task=task) | ev.TaskCancelled(task=task) | ev.TaskQuarantined(task=task) | ev.TaskSkipped(task=task):
-                self._end(task, is_happy=False)
-            case ev.ExecutionForked(tasks=tasks):
-                self.at.update((taken.task, self._events) for taken in tasks)
-            case ev.TaskRetryScheduled(is_new_round=True) | ev.ExecutionRetried():
-                self.unsure |= self.unhappy
-            case _:
-                pass
-
-    def _end(self, task: int, *, is_happy: bool) -> None:
-        self.at[task] = self._events
-        self.unsure.discard(task)
-        (self.unhappy.discard if is_happy else self.unhappy.add)(task)
-
-    def is_later(self, one: int, other: int) -> bool:
-        """Whether it is sure that one ended after another."""
-        if self.unsure & {one, other}:
-            return False
-        return self.at.get(one, self._events + 1) > self.at.get(other, self._events + 1)
 
 
 class Undoing:
@@ -106,7 +50,6 @@ class Undoing:
         self.undone: set[int] = set()
         self.begun: set[int] = set()
         self.failed: set[int] = set()
-        self.ends = Ends()
 
     @property
     def has_begun(self) -> bool:
@@ -115,8 +58,6 @@ class Undoing:
 
     def see(self, event: ev.Event) -> None:
         """Look at one event."""
-        if not self.has_begun:
-            self.ends.see(event)
         match event:
             case ev.SubtreeCancelled(path="/", compensates=compensates):
                 self.is_wanted = compensates
@@ -172,16 +113,18 @@ class Undoing:
         """An undoing begins: all that came after what it undoes has been undone."""
         original = self.originals[task]
         self.begun.add(task)
-        left = [one for one in self.done if one not in {*self.undone, original} and came_after(self.tree, self.ends, one, original)]
+        later = self.done[self.done.index(original) + 1 :]
+        left = [one for one in later if one not in self.undone and are_related(self.tree, one, original)]
         assert not left, f"{self.tree.paths[task]} begins before {[self.tree.paths[one] for one in left]}"
 
     def _gave_up(self, tasks: tuple[int, ...]) -> None:
-        """What is left has failed, or stands before something that has."""
+        """What is left has failed, or was done before something that has."""
         assert list(tasks) == [task for task, original in self.originals.items() if original not in self.undone]
         broken = {self.originals[task] for task in self.failed}
         for task in tasks:
             original = self.originals[task]
-            blamed = original in broken or any(came_after(self.tree, self.ends, one, original) for one in broken)
+            later = self.done[self.done.index(original) + 1 :]
+            blamed = original in broken or any(one in later for one in broken)
             assert blamed, f"{self.tree.paths[task]} was given up for nothing"
 
     def _ended(self, event: ev.Event, *, is_compensated: bool) -> None:

@@ -8,7 +8,7 @@ from taskengine.kernel.advance import fold
 from taskengine.kernel.snapshot import dump, restore
 from taskengine.model.status import Outcome, Status
 from taskengine.model.workflow import Join, Step, Success
-from tests.kernel.scene import ID, Scene, function, loop, mapped
+from tests.kernel.scene import ID, Scene, function, loop, mapped, noop, parallel
 from tests.kernel.test_saga import failing, undoable, undone
 
 
@@ -32,8 +32,8 @@ def overtaking(join: Join = Join.ANY_SUCCESS) -> Scene:
 
 def test_what_ended_after_a_step_that_did_not_wait_for_it_is_undone_before_it() -> None:
     scene = overtaking().fail("end")
-    assert undo_all(scene) == [["/slow/"], ["/before/", "/ship/"], ["/quick/"]]
-    assert undone(scene)[0] == "slow"
+    assert undo_all(scene) == [["/slow/"], ["/before/"], ["/ship/"], ["/quick/"]]
+    assert undone(scene) == ["slow", "before", "ship", "quick"]
 
 
 def test_what_ended_while_it_worked_is_undone_after_it_as_the_graph_has_it() -> None:
@@ -41,6 +41,34 @@ def test_what_ended_while_it_worked_is_undone_after_it_as_the_graph_has_it() -> 
     ship = function("ship", "quick", "slow", join=Join.ANY_SUCCESS, compensate=Step(id="", type="function"))
     scene = failing(*steps, ship, function("end", "ship")).succeed("quick").succeed("slow").succeed("ship").fail("end")
     assert undo_all(scene) == [["/ship/"], ["/quick/", "/slow/"]]
+
+
+def test_the_order_is_strict_also_beyond_the_next_step_and_through_containers() -> None:
+    middle = function("m", "w", "x", join=Join.ANY_SUCCESS)
+    scene = failing(undoable("w"), undoable("x"), middle, undoable("z", "m"), function("end", "z", "x"))
+    scene.succeed("w").succeed("m").succeed("x").succeed("z").fail("end")
+    assert undo_all(scene) == [["/z/"], ["/x/"], ["/w/"]]
+
+    both = parallel("c", branches={"l": (undoable("quick"), undoable("slow"))})
+    hasty = function("d", "a", "c", join=Join.ANY_SUCCESS, compensate=Step(id="", type="function"))
+    scene = failing(undoable("a"), both, hasty, function("end", "d", "c"))
+    scene.succeed("c/l/quick").succeed("a").succeed("d").succeed("c/l/slow").fail("end")
+    assert undo_all(scene) == [["/c/l/slow/"], ["/d/"], ["/a/"], ["/c/l/quick/"]]
+
+
+def test_what_is_in_a_container_that_began_before_all_it_depends_on_had_ended_is_undone_in_order() -> None:
+    both = parallel("c", "quick", "slow", branches={"l": (undoable("one"), undoable("two", "one"))}, join=Join.ANY_SUCCESS)
+    scene = failing(undoable("quick"), undoable("slow"), both, function("end", "c"))
+    scene.succeed("quick").succeed("c/l/one").succeed("slow").succeed("c/l/two").fail("end")
+    assert undo_all(scene) == [["/c/l/two/"], ["/slow/"], ["/c/l/one/"], ["/quick/"]]
+
+
+def test_what_stands_beside_a_block_whose_order_is_not_the_graphs_is_undone_side_by_side() -> None:
+    inner = (undoable("quick"), undoable("slow"), function("m", "quick", "slow", join=Join.ANY_SUCCESS), undoable("z", "m"))
+    both = parallel("c", branches={"l": inner, "r": (undoable("one"), undoable("two"))})
+    scene = failing(both, function("end", "c"))
+    scene.succeed("c/l/quick", "c/r/one", "c/r/two").succeed("c/l/m").succeed("c/l/z").succeed("c/l/slow").fail("end")
+    assert undo_all(scene) == [["/c/l/slow/", "/c/r/one/", "/c/r/two/"], ["/c/l/z/"], ["/c/l/quick/"]]
 
 
 @pytest.mark.parametrize("how", ["snapshot", "history"])
@@ -54,16 +82,30 @@ def test_the_order_outlives_the_process(how: str, *, is_under_way: bool) -> None
     if not is_under_way:
         scene.fail("end")
         scene.succeed("slow/[undo]")
-    assert undo_all(scene) == [["/before/", "/ship/"], ["/quick/"]]
+    assert undo_all(scene) == [["/before/"], ["/ship/"], ["/quick/"]]
 
 
-def test_a_step_that_was_skipped_before_what_it_waited_for_had_ended_holds_nothing_back() -> None:
+def test_a_step_that_was_skipped_before_what_it_waited_for_had_ended_changes_no_order() -> None:
     late, spoilt = undoable("late"), function("spoilt", "bad", "late")
     after = function("after", "spoilt", join=Join.ALL_DONE, compensate=Step(id="", type="function"))
     scene = failing(function("bad"), late, spoilt, after).fail("bad")
     assert scene.succeed("after").phases("spoilt", "after", "late") == ["skipped", "completed", "running"]
     scene.succeed("late")
-    assert undo_all(scene) == [["/after/", "/late/"]]
+    assert undo_all(scene) == [["/late/"], ["/after/"]]
+
+
+def test_a_join_that_is_skipped_while_others_work_leaves_the_branches_side_by_side() -> None:
+    scene = failing(undoable("a"), undoable("b"), function("bad"), undoable("after", "a", "b", "bad"), noop("last", "after"))
+    scene.fail("bad").succeed("a").succeed("b")
+    assert undo_all(scene) == [["/a/", "/b/"]]
+
+
+def test_what_a_person_skipped_before_what_it_waited_for_had_ended_lets_others_overtake_it() -> None:
+    scene = failing(undoable("slow"), function("held", "slow"), undoable("next", "held"), function("end", "next", "slow"))
+    scene.skip("/held/", by="ada", reason="not needed")
+    scene.admit()
+    scene.succeed("next").succeed("slow").fail("end")
+    assert undo_all(scene) == [["/slow/"], ["/next/"]]
 
 
 def test_a_step_that_is_done_again_is_undone_before_those_that_did_not_wait_for_its_second_time() -> None:

@@ -6,7 +6,7 @@ A container's group says how many scopes may be open and how many have ended; ``
 from __future__ import annotations
 
 from taskengine.kernel import graph, outputs
-from taskengine.kernel.scope import Scope, begun_group
+from taskengine.kernel.scope import Group, Scope, begun_group
 from taskengine.kernel.state import Execution
 from taskengine.model import event as ev
 from taskengine.model.effect import Effect
@@ -71,7 +71,7 @@ def child_completed(state: Execution, scope: Scope, event: ev.TaskCompleted) -> 
     group.outputs[scope.index] = event.output or NONE
     group.completed += 1
     group.flaws += event.outcome is not None
-    group.note_end(scope.base)
+    _note_end(state, group, scope)
     if scope.block.repeat is None:
         outputs.release(state, scope)
     look_at(state, scope.container)
@@ -85,8 +85,14 @@ def child_ended(state: Execution, scope: Scope, *, is_failed: bool) -> None:
         group.failed += 1
     else:
         group.cancelled += 1
-    group.note_end(scope.base)
+    _note_end(state, group, scope)
     look_at(state, scope.container)
+
+
+def _note_end(state: Execution, group: Group, scope: Scope) -> None:
+    """A scope has ended; where one follows the other, perhaps after a later one had begun."""
+    if group.window == 1 and scope.base != group.bases[-1] and scope.block.has_undo:
+        state.unordered.add(scope.container)
 
 
 def completed(state: Execution, number: int) -> None:

@@ -32,5 +32,5 @@ def skipped(state: Execution, event: ev.TaskSkipped, effects: list[Effect]) -> N
     if number >= state.undo_from:
         saga.ended(state, number, had_begun=had_begun)
         return
-    graph.note_overtaken(state, number)
+    graph.note_order(state, number)
     graph.settle_dependents(state, number, graph.ended_as(state, number))

@@ -85,6 +85,7 @@ def started(state: Execution, event: ev.TaskStarted, effects: list[Effect]) -> N
     if step.has_clocks:
         (_start_clocks if event.child else _start_only_clock)(state, number, event.at)
     if step.blocks:
+        graph.note_order(state, number)
         fold_group.begun(state, number, task.input, event.case)
     if event.child:
         task.used += 1
@@ -138,7 +139,7 @@ def completed(state: Execution, event: ev.TaskCompleted, effects: list[Effect]) 
 def _completed_specially(state: Execution, number: int, scope: Scope, event: ev.TaskCompleted) -> None:
     """It can be undone, handles failures, has blocks, or may have ended before what it depends on."""
     step = state.steps[number]
-    graph.note_overtaken(state, number)
+    graph.note_order(state, number)
     if step.compensation is not None:
         state.undoable.append(number)
     if step.step.handles:
@@ -207,7 +208,7 @@ def _end_unhappily(
     if number >= state.undo_from:
         saga.ended(state, number, had_begun=had_begun)
         return
-    graph.note_overtaken(state, number)
+    graph.note_order(state, number)
     graph.count_failure(state, number, 1)
     graph.settle_dependents(state, number, UNHAPPY)
 

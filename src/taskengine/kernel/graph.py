@@ -27,13 +27,14 @@ __all__ = [
     "judge_join",
     "leave_queues",
     "make_ready",
-    "note_overtaken",
+    "note_order",
     "note_reopened",
     "settle_dependents",
     "start_clock",
     "tally_of",
 ]
 
+_CHANGES_ORDER = frozenset({Phase.COMPLETED, Phase.EXPANDED})
 _MOVES = tuple(MOVES[phase] for phase in Phase)
 
 
@@ -159,23 +160,30 @@ def count_failure(state: Execution, number: int, sign: int) -> None:
 # ── the order of ends, which is the order of undoing ────────────────────────────────────────────────────────────────────
 
 
-def note_overtaken(state: Execution, number: int) -> None:
-    """A step has ended: those that it depends on and that have not ended will be undone without regard to it."""
+def note_order(state: Execution, number: int) -> None:
+    """A step has ended, or a container has begun; perhaps before a step that it depends on, which its join did not wait for.
+
+    What has not completed is only ``early``: it changes the order when something that depends on it completes, or begins by right.
+    """
     scope = state.scopes[number]
-    if scope.block.has_undo:
-        for local in state.steps[number].dependencies:
-            if state.phase[scope.base + local] < Phase.COMPLETED:
-                state.overtaken.add((scope.base + local, number))
+    if not scope.block.has_undo:
+        return
+    before = [scope.base + local for local in state.steps[number].dependencies]
+    if any(one in state.early or state.phase[one] < Phase.COMPLETED for one in before):
+        if state.phase[number] in _CHANGES_ORDER or number in state.skipped_by_person:
+            state.unordered.add(scope.base)
+        else:
+            state.early.add(number)
 
 
 def note_reopened(state: Execution, number: int) -> None:
-    """A step that had ended will end once more: it is overtaken by those after it that have ended, and overtakes nobody."""
+    """A step that had ended will end once more; perhaps after those that depend on it, or what is in them."""
+    state.early.discard(number)
     scope = state.scopes[number]
     if scope.block.has_undo:
-        step = state.steps[number]
-        state.overtaken -= {(scope.base + local, number) for local in step.dependencies}
-        dependents = [scope.base + local for local in step.dependents]
-        state.overtaken |= {(number, one) for one in dependents if state.phase[one] >= Phase.COMPLETED}
+        after = [scope.base + local for local in state.steps[number].dependents]
+        if any(state.phase[one] == Phase.EXPANDED or ended_as(state, one) in {OK, UNHAPPY} for one in after):
+            state.unordered.add(scope.base)
 
 
 # ── queues and clocks ────────────────────────────────────────────────────────────────────────────────────────────────

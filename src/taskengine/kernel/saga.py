@@ -1,14 +1,16 @@
 """Undoing what was done: the order in which compensations begin. Part of evolve.
 
-The graph is walked backwards: a step is undone when all that came after it has been. Of two steps of which one depends on the
-other, the one that ended last came after; that is not always the dependent one, which its join may have let begin before. A
-container is undone by its own compensation first, then by those of its scopes, side by side, or, where they ran one after the
-other, the last to end first. Steps that did not complete, or say nothing of how they are undone, are undone at once.
-Garcia-Molina and Salem, Sagas (1987).
+The graph is walked backwards: a step is undone when all that came after it has been. A container is undone by its own compensation
+first, then by those of its scopes, side by side, or one after the other where they ran one after the other. Steps that did not
+complete, or say nothing of how they are undone, are undone at once. Garcia-Molina and Salem, Sagas (1987).
+
+Where something ended otherwise than the graph has it (a join did not wait, a person had a step done again), the graph does not tell
+what came after what: all in that block or container is undone in one *line*, strictly the last to complete first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from taskengine.kernel import graph, subtree
@@ -70,50 +72,70 @@ def ended(state: Execution, number: int, *, had_begun: bool) -> None:
     saga = state.saga
     assert saga is not None
     saga.open -= had_begun
+    original = saga.originals[number - saga.first]
     if state.phase[number] in UNDONE:
-        _proceed(state, saga, [saga.originals[number - saga.first]])
+        line = saga.line_of.get(original)
+        _proceed(state, saga, [original] if line is None else _next_in_line(state, saga, line))
 
 
 def walk(state: Execution) -> None:
     """From the end of the graph backwards, as far as it goes: what may begin is made ready. Also makes the indexes anew."""
     saga = state.saga
     assert saga is not None
-    saga.left, saga.scopes_left, saga.orders, saga.open = {}, {}, {}, 0
+    saga.left, saga.scopes_left, saga.open = {}, {}, 0
+    _form_lines(state, saga)
     for number in saga.undoes.values():
         saga.open += Phase.PENDING < state.phase[number] < Phase.COMPLETED
-    _proceed(state, saga, _last(state, state.root))
+    _proceed(state, saga, _last(state, saga, state.root))
 
 
-def _last(state: Execution, scope: Scope) -> list[int]:
-    """The steps of a scope that nothing came after."""
-    if not state.overtaken:
-        return [scope.base + local for local in scope.block.sinks]
-    return [number for number in range(scope.base + 1, scope.base + 1 + scope.block.size) if not _after(state, number)]
+def _form_lines(state: Execution, saga: Saga) -> None:
+    saga.lines, saga.line_of = {}, {}
+    for original in reversed(saga.originals) if state.unordered else ():
+        around = [one for one in _around(state, original) if one in state.unordered]
+        if around:
+            saga.line_of[original] = around[-1]
+            saga.lines.setdefault(around[-1], []).append(original)
 
 
-def _after(state: Execution, number: int) -> int:
-    """How many steps came after one."""
-    step, base, overtaken = state.steps[number], state.scopes[number].base, state.overtaken
-    if not overtaken:
-        return len(step.dependents)
-    late = sum((base + local, number) in overtaken for local in step.dependencies)
-    return late + sum((number, base + local) not in overtaken for local in step.dependents)
+def _around(state: Execution, number: int) -> Iterator[int]:
+    """The blocks and containers that a task stands in, outwards."""
+    while number > 0:
+        scope = state.scopes[number]
+        yield scope.base
+        number = max(scope.container, 0)
+        if scope.base:
+            yield number
 
 
-def _before(state: Execution, number: int) -> list[int]:
-    """The steps that one came after."""
-    step, base, overtaken = state.steps[number], state.scopes[number].base, state.overtaken
-    found = [base + local for local in step.dependencies]
-    if not overtaken:
-        return found
-    early = [base + local for local in step.dependents]
-    return [one for one in found if (one, number) not in overtaken] + [one for one in early if (number, one) in overtaken]
+def _next_in_line(state: Execution, saga: Saga, unit: int) -> list[int]:
+    """The next of a line is undone; when there is none, what came before the block or the container."""
+    line = saga.lines.get(unit, [])
+    while line and state.phase[saga.undoes[line[-1]]] in UNDONE:
+        line.pop()
+    if line:
+        undo = saga.undoes[line[-1]]
+        if state.phase[undo] == Phase.PENDING:
+            graph.make_ready(state, undo)
+            saga.open += 1
+        return []
+    return [~unit] if state.scopes[unit].base == unit else _passed(state, saga, unit)
+
+
+def _last(state: Execution, saga: Saga, scope: Scope) -> list[int]:
+    """What is looked at first in a scope; of one without steps, its end (``~base``)."""
+    if scope.base in state.unordered:
+        return _next_in_line(state, saga, scope.base)
+    return [scope.base + local for local in scope.block.sinks] or [~scope.base]
 
 
 def _proceed(state: Execution, saga: Saga, stack: list[int]) -> None:
-    """Each of these has nothing after it any more: undo it, or go on to what was before it."""
+    """Each of these has nothing after it any more: undo it, or go on to what was before it. ``~base``: that scope is undone."""
     while stack:
         number = stack.pop()
+        if number < 0:
+            stack += _left_scope(state, saga, state.scopes[~number]) if ~number else []
+            continue
         undo = saga.undoes.get(number)
         if undo is not None and state.phase[undo] not in UNDONE:
             if state.phase[undo] == Phase.PENDING:
@@ -129,42 +151,37 @@ def _enter(state: Execution, saga: Saga, number: int) -> list[int]:
     """Undo what is inside a container: all its scopes, or the last one."""
     group = state.groups[number]
     saga.scopes_left[number] = group.opened
-    order = saga.orders[number] = group.in_order
+    if number in state.unordered:
+        return _next_in_line(state, saga, number)
     following: list[int] = []
-    for base in order[-1:] if group.window == 1 else order:
-        scope = state.scopes[base]
-        following += _last(state, scope) or _left_scope(state, saga, scope)
+    for base in group.bases[-1:] if group.window == 1 else group.bases:
+        following += _last(state, saga, state.scopes[base])
     return following
 
 
 def _passed(state: Execution, saga: Saga, number: int) -> list[int]:
-    """A step is undone: what it came after may be next, and so may what is around it."""
+    """A step is undone: what it depended on may be next, and so may what is around it."""
     scope = state.scopes[number]
     following: list[int] = []
-    for before in _before(state, number):
-        left = saga.left[before] = (saga.left[before] if before in saga.left else _after(state, before)) - 1
+    for local in state.steps[number].dependencies:
+        before = scope.base + local
+        left = saga.left.get(before, len(state.steps[before].dependents)) - 1
+        saga.left[before] = left
         if left == 0:
             following.append(before)
     left = saga.left[scope.base] = saga.left.get(scope.base, scope.block.size) - 1
-    if left == 0 and scope.base:
-        following += _left_scope(state, saga, scope)
-    return following
+    return [*following, ~scope.base] if left == 0 else following
 
 
 def _left_scope(state: Execution, saga: Saga, scope: Scope) -> list[int]:
-    """All of a scope is undone: the nearest one before it that has steps is next, or what is before the container."""
+    """All of a scope is undone: the one before it is next, or what is before the container."""
     container = scope.container
     group = state.groups[container]
-    last: list[int] = []
-    while not last:
-        saga.scopes_left[container] -= 1
-        left = saga.scopes_left[container]
-        if left == 0:
-            return _passed(state, saga, container)
-        if group.window != 1:
-            break
-        last = _last(state, state.scopes[saga.orders[container][left - 1]])
-    return last
+    saga.scopes_left[container] -= 1
+    left = saga.scopes_left[container]
+    if left == 0:
+        return _passed(state, saga, container)
+    return _last(state, saga, state.scopes[group.bases[left - 1]]) if group.window == 1 else []
 
 
 def stuck(state: Execution) -> list[int]:

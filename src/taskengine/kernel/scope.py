@@ -68,7 +68,6 @@ class Group(msgspec.Struct):
     cancelled: int = 0
     flaws: int = 0  # of its completed children
     outputs: dict[int, Raw] = {}
-    late: dict[int, None] = {}  # of scopes one after the other: those that ended when a later one had been opened, and all after
 
     @property
     def opened(self) -> int:
@@ -79,17 +78,6 @@ class Group(msgspec.Struct):
     def running(self) -> int:
         """Scopes that have not ended."""
         return len(self.bases) - self.completed - self.failed - self.cancelled
-
-    def note_end(self, base: int) -> None:
-        """A scope has ended; what runs one after the other is undone in the order in which it ended."""
-        if self.window == 1 and (self.late or base != self.bases[-1]):
-            self.late.pop(base, None)
-            self.late[base] = None
-
-    @property
-    def in_order(self) -> list[int]:
-        """The scopes in the order in which they ended."""
-        return [base for base in self.bases if base not in self.late] + list(self.late) if self.late else self.bases
 
     @property
     def is_partial(self) -> bool:
@@ -116,7 +104,8 @@ class Saga(msgspec.Struct):
     undoes: dict[int, int] = {}  # original → what undoes it
     left: dict[int, int] = {}  # of a step: its dependents that are not undone; of a scope's node: its steps
     scopes_left: dict[int, int] = {}  # of a container whose scopes are being undone
-    orders: dict[int, list[int]] = {}  # ... and the order in which these ended
+    lines: dict[int, list[int]] = {}  # of what is undone strictly in order: the originals in it, the next one last
+    line_of: dict[int, int] = {}  # ... by original
     open: int = 0  # of those that have begun and not ended
 
 

@@ -42,7 +42,6 @@ class _Group(msgspec.Struct, frozen=True, omit_defaults=True):
     window: int
     is_closed: bool
     outputs: list[tuple[int, Raw]]
-    late: list[int] = []
 
 
 class _Saga(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -84,7 +83,8 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parent: Parent | None = None
     undoable: list[int] = []
     undoes: bool = False
-    overtaken: list[tuple[int, int]] = []
+    early: list[int] = []
+    unordered: list[int] = []
     saga: _Saga | None = None
     is_met: bool = False
     skipped_by_person: list[tuple[int, tuple[str, str]]] = []
@@ -133,7 +133,8 @@ def dump(state: Execution) -> bytes:
             parent=state.parent,
             undoable=state.undoable,
             undoes=state.undoes,
-            overtaken=sorted(state.overtaken),
+            early=sorted(state.early),
+            unordered=sorted(state.unordered),
             forked_from=state.forked_from,
             forked_at=state.forked_at,
             pins=state.pins,
@@ -175,7 +176,7 @@ def _fill(state: Execution, kept: _Snapshot) -> None:
     state.is_cancelling, state.is_swept, state.cancel_reason = kept.is_cancelling, kept.is_swept, kept.cancel_reason
     state.parent, state.pins = kept.parent, kept.pins
     state.is_met, state.undoes, state.undoable = kept.is_met, kept.undoes, kept.undoable
-    state.overtaken = set(kept.overtaken)
+    state.early, state.unordered = set(kept.early), set(kept.unordered)
     state.forked_from, state.forked_at = kept.forked_from, kept.forked_at
     for number, task in kept.live:
         task.input = _copy(task.input)
@@ -237,7 +238,7 @@ def _open(state: Execution, kept: _Snapshot) -> None:
 
 
 def _group(group: Group) -> _Group:
-    return _Group(group.block, group.total, group.window, group.is_closed, list(group.outputs.items()), list(group.late))
+    return _Group(group.block, group.total, group.window, group.is_closed, list(group.outputs.items()))
 
 
 def _begin_groups(state: Execution, numbers: range, given: dict[int, _Group]) -> None:
@@ -249,6 +250,5 @@ def _begin_groups(state: Execution, numbers: range, given: dict[int, _Group]) ->
         begun = None if task is None else begun_group(state.steps[number], task.input, kept.case)
         group = Group(kept.total, kept.window, block=kept.case) if begun is None else begun
         group.is_closed = kept.is_closed
-        group.late = dict.fromkeys(kept.late)
         group.outputs = {index: output.copy() for index, output in kept.outputs}
         state.groups[number] = group

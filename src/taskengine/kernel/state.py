@@ -43,6 +43,7 @@ class Execution:
         "children",
         "closing",
         "counts",
+        "early",
         "error",
         "execution_id",
         "expires_at",
@@ -61,7 +62,6 @@ class Execution:
         "outcome",
         "output",
         "outputs",
-        "overtaken",
         "parent",
         "pause_started_at",
         "paused",
@@ -94,6 +94,7 @@ class Execution:
         "undoable",
         "undoes",
         "unjudged",
+        "unordered",
         "unread",
         "variables",
         "wake_at",
@@ -144,7 +145,8 @@ class Execution:
         self.groups: dict[int, Group] = {}  # by container
         self.sweeps: dict[int, int] = {}  # by group that is being cancelled: attempts below it that have not ended
         self.undoable: list[int] = []  # completed tasks that can be undone, in the order of their completion
-        self.overtaken: set[tuple[int, int]] = set()  # a step, and one that depends on it and had ended before it did
+        self.early: set[int] = set()  # steps that ended, and did not complete, before what they depend on
+        self.unordered: set[int] = set()  # blocks and containers in which something ended otherwise than the graph has it
         self.undoes = False  # a cancel asked for compensation
         self.saga: Saga | None = None
         self.undo_from = NEVER  # the first task that undoes another

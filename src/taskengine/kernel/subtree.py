@@ -152,7 +152,6 @@ def _end(state: Execution, number: int) -> None:
     scope = state.scopes[number]
     if scope.base == number:
         state.groups[scope.container].cancelled += 1
-        state.groups[scope.container].note_end(number)
     graph.enter(state, number, Phase.CANCELLED)
 
 
