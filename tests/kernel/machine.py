@@ -47,7 +47,7 @@ MEANINGS: dict[type, tuple[type, ...]] = {
 
 def fields(state: Execution, *, is_judged: bool) -> dict[str, Any]:
     """Everything a state holds. Judged or not is no fact: without it the queues of ready tasks count as one."""
-    named = {name: getattr(state, name) for name in Execution.__slots__ if name != "plan"}
+    named = {name: getattr(state, name) for name in Execution.__slots__ if name not in {"plan", "read_left"}}
     del named["sieves"], named["watched"]  # what was judged in vain is no fact
     named["scopes"] = [seen(scope) for scope in state.scopes]
     named["steps"] = list(state.steps)

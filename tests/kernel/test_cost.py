@@ -16,9 +16,9 @@ from taskengine.kernel.compile import compile_plan
 from taskengine.kernel.snapshot import dump
 from taskengine.kernel.state import Execution
 from taskengine.model import command as cmd
-from taskengine.model.event import Event, TaskScheduled
+from taskengine.model.event import ChildrenRegistered, Event, TaskScheduled
 from taskengine.model.value import NONE, raw
-from taskengine.model.workflow import Join, Step, Workflow
+from taskengine.model.workflow import Block, Join, Step, Workflow
 from tests.kernel.scene import ID, function, mapped, noop, wait
 
 SMALL, LARGE = 1_000, 10_000
@@ -229,3 +229,23 @@ def test_what_has_completed_in_a_map_keeps_less_than_400_bytes_an_iteration() ->
     print(f"\n{kept:.0f} bytes for each completed iteration")
     assert (len(state.live), len(state.outputs), len(state.unread), len(state.tally)) == (0, 0, 0, 0)
     assert kept < 400
+
+
+def test_a_turn_ends_when_its_expressions_have_read_much_and_the_rest_follows() -> None:
+    again = Step(
+        id="again",
+        type="loop",
+        config={"while": "index < 20 and input.n == 1", "max_iterations": 100},
+        blocks=(Block(steps=(Step(id="n", type="noop"),)),),
+    )
+    asked = [Step(id=f"s{place}", type="function", when="input.n == 1") for place in range(20)]
+    state = Execution("ex_1", compile_plan(Workflow(name="wide", steps=(again, *asked))))
+    given = raw({"n": 1, "blob": "x" * 1_000_000})
+    turns = [advance(state, cmd.Start(at=0, workflow_id="", workflow_version="", seed=0, input=given), slots=100)]
+    while turns[-1].is_cut:
+        turns.append(advance(state, cmd.Tick(at=0), slots=100))
+        assert len(turns) < 100
+    assert len(turns) > 5
+    assert max(sum(isinstance(event, ChildrenRegistered) for event in turn.events) for turn in turns) < 10
+    assert sum(isinstance(event, TaskScheduled) for turn in turns for event in turn.events) == 20
+    assert sum(isinstance(event, ChildrenRegistered) for turn in turns for event in turn.events) == 20

@@ -370,4 +370,12 @@ MUTANTS: Final = (
         replacement="    if False:\n",
         test=f"{TESTS}test_secrets.py::test_data_with_a_mark_in_it_cannot_ask_for_a_secret",
     ),
+    Mutant(
+        name="turn_reads_without_end",
+        breaks="a turn goes on however much its expressions have read",
+        file="kernel/advance.py",
+        text="_LONGEST_TURN or state.read_left <= 0:\n",
+        replacement="_LONGEST_TURN:\n",
+        test=f"{TESTS}test_cost.py::test_a_turn_ends_when_its_expressions_have_read_much_and_the_rest_follows",
+    ),
 )

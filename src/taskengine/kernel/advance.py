@@ -27,6 +27,7 @@ __all__ = ["Turn", "advance", "fold"]
 # What a turn may cost: events, and tasks that they open. The rest follows in the next turn.
 _LONGEST_TURN: Final = 2_000
 _MOST_JUDGED: Final = 500  # pairs of a waiting step with a filter and a signal
+_MOST_READ: Final = 4 * 1024 * 1024  # bytes that expressions read; the one that goes beyond is the last
 
 
 class Turn(msgspec.Struct, gc=False):
@@ -54,6 +55,7 @@ def advance(state: Execution, command: Command, *, slots: int = 0, most_judged: 
     at = max(state.at, command.at)
     turn = Turn([], [])
     effort = Effort(most_judged)
+    state.read_left = _MOST_READ
     if isinstance(command, Admit) and state.seq:
         _settle(state, at, turn, effort)  # what is due comes before what is new
         _admit(state, at, turn, effort, slots=command.slots, suspect_slots=command.suspect_slots)
@@ -75,6 +77,9 @@ def fold(execution_id: str, plan: Plan, events: Iterable[Event], *, state: Execu
 
 def _admit(state: Execution, at: Instant, turn: Turn, effort: Effort, *, slots: int, suspect_slots: int) -> None:
     while slots > turn.begun or suspect_slots > turn.suspects_begun:
+        if state.read_left <= 0:
+            turn.is_cut = True
+            return
         has_slot, has_suspect_slot = slots > turn.begun, suspect_slots > turn.suspects_begun
         decided = admitted(state, at, has_slot=has_slot, has_suspect_slot=has_suspect_slot)
         if not decided:
@@ -99,8 +104,8 @@ def _settle(state: Execution, at: Instant, turn: Turn, effort: Effort) -> None:
     size = len(state.phase)
     while following := settle(state, at, effort):
         _fold(state, following, turn)
-        if len(turn.events) + len(state.phase) - size > _LONGEST_TURN:
+        if len(turn.events) + len(state.phase) - size > _LONGEST_TURN or state.read_left <= 0:
             turn.is_cut = True
             return
-    if effort.left <= 0:
+    if effort.left <= 0 or state.read_left <= 0:
         turn.is_cut = True

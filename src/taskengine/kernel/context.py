@@ -57,7 +57,9 @@ def context(state: Execution, reading: Reading, scope: Scope, **given: object) -
         document.update({root: value for root, value in given.items() if root in reading.roots})
     if reading.secrets:
         _add_secrets(document, reading.secrets)
-    return encode(document)
+    encoded = encode(document)
+    state.read_left -= len(encoded)
+    return encoded
 
 
 def _add_secrets(document: dict[str, object], names: tuple[str, ...]) -> None:

@@ -94,7 +94,7 @@ def _go_on(state: Execution, at: Instant, effort: Effort) -> Sequence[ev.Event]:
 def _begin(state: Execution, at: Instant, effort: Effort) -> Sequence[ev.Event]:
     if state.skips:
         return [ev.TaskSkipped(at=at, task=number, reason=ev.SkipReason.JOIN) for number in state.skips]
-    while state.unjudged:
+    while state.unjudged and state.read_left > 0:
         judged = _judge(state, next(iter(state.unjudged)), at)
         if judged:
             return judged

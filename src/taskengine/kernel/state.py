@@ -71,6 +71,7 @@ class Execution:
         "pins",
         "plan",
         "priority",
+        "read_left",
         "ready",
         "root",
         "saga",
@@ -171,6 +172,7 @@ class Execution:
         self.closing: dict[int, None] = {}  # scopes, by node, all of whose steps have ended
         self.spreading: dict[int, None] = {}  # containers that may open a scope, or end
         self.wake_at: Instant | None = None
+        self.read_left = 0  # bytes that expressions may still read in this turn; no part of what was or is
 
     @property
     def is_finished(self) -> bool:
