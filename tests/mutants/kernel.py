@@ -268,8 +268,8 @@ MUTANTS: Final = (
         name="judging_cut_for_ever",
         breaks="what is left to judge when a turn is cut is left for ever",
         file="kernel/advance.py",
-        text="    if effort.left <= 0:\n        turn.is_cut = True\n",
-        replacement="",
+        text="    if effort.left <= 0 or state.read_left <= 0:\n",
+        replacement="    if state.read_left <= 0:\n",
         test=f"{TESTS}test_filters.py::test_a_pair_is_judged_once_and_a_turn_judges_no_more_than_it_may",
     ),
     Mutant(
@@ -373,9 +373,17 @@ MUTANTS: Final = (
     Mutant(
         name="turn_reads_without_end",
         breaks="a turn goes on however much its expressions have read",
-        file="kernel/advance.py",
-        text="_LONGEST_TURN or state.read_left <= 0:\n",
-        replacement="_LONGEST_TURN:\n",
+        file="kernel/settle.py",
+        text="    while state.unjudged and state.read_left > 0:\n",
+        replacement="    while state.unjudged:\n",
         test=f"{TESTS}test_cost.py::test_a_turn_ends_when_its_expressions_have_read_much_and_the_rest_follows",
+    ),
+    Mutant(
+        name="rest_of_a_turn_is_forgotten",
+        breaks="what a turn left because its expressions had read much is not gone on with",
+        file="kernel/advance.py",
+        text="    if effort.left <= 0 or state.read_left <= 0:\n",
+        replacement="    if effort.left <= 0:\n",
+        test=f"{TESTS}test_cost.py::test_what_was_not_judged_because_much_was_read_is_judged_in_the_next_turn_also_without_slots",
     ),
 )
