@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -112,6 +113,24 @@ async def test_what_no_except_exception_gets_is_a_failure_with_its_frames(error:
         assert (lines[0].source, "in panics" in lines[0].message) == ("traceback", True)
 
 
+@dataclass
+class Panicking:
+    """It cannot be made."""
+
+    number: int
+
+    def __post_init__(self) -> None:
+        raise PanicError("a panic")
+
+
+async def test_what_no_except_exception_gets_while_a_parameter_is_made_is_a_failure_too() -> None:
+    def take(value: Panicking) -> int:
+        return value.number
+
+    result = await outcome(one("take", value={"number": 1}), take=take)
+    assert result.error.type == "PanicError"
+
+
 def test_an_interrupt_in_an_async_function_still_stops_the_process() -> None:
     async def interrupted() -> None:
         raise KeyboardInterrupt
@@ -205,10 +224,12 @@ def test_a_function_is_found_beside_the_document_before_it_is_imported(tmp_path:
     assert registry.find("json:dumps").call({}) == "{}"
 
 
-@pytest.mark.parametrize("name", ["nothing_here:f", "json:nothing", "broken:f", "value:f"])
+@pytest.mark.parametrize("name", ["nothing_here:f", "json:nothing", "broken:f", "value:f", "exits:f", "stops:f"])
 def test_what_cannot_be_found_says_why(name: str, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def f(:")
     (tmp_path / "value.py").write_text("f = 3")
+    (tmp_path / "exits.py").write_text("import sys\ndef f(): pass\nsys.exit(0)")
+    (tmp_path / "stops.py").write_text("def f(): pass\nraise GeneratorExit")
     with pytest.raises(NotFoundError, match=name):
         FunctionRegistry().find(name, str(tmp_path))
 

@@ -77,7 +77,9 @@ class FunctionExecutor:
                 self._apart().begin(attempt, function)
                 return
             arguments = bind(function, attempt, services=self._services)
-        except Exception as error:  # noqa: BLE001 -- the parameters are the user's
+        except KeyboardInterrupt:
+            raise  # somebody wants the process to stop
+        except BaseException as error:  # noqa: BLE001 -- the types of the parameters are the user's
             attempt.end(Failed(describe(error)))
             attempt.free()
             return
