@@ -106,14 +106,22 @@ async def test_what_a_script_says_is_in_the_log_of_its_task() -> None:
         (
             "truncate -s 1T $TASK_ENGINE_OUTPUT",
             {"limits": {"file_size": "2TiB"}},
-            "ScriptError: /a/ the result has 1099511627776 bytes",
+            "PayloadTooLarge: /a/ the result has more than the 16777216 bytes that are allowed",
         ),
+        ("truncate -s 17M $TASK_ENGINE_OUTPUT; exit 3", {}, "PayloadTooLarge: /a/ the result has more than the 16777216 bytes"),
     ],
 )
 async def test_a_script_that_goes_wrong_is_stopped_and_named(code: str, config: dict[str, Any], words: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     result = await outcome(script(code, runtime="sh", cwd="folder", **config), source=str(tmp_path))
     assert error_of(result).startswith(words)
+
+
+async def test_a_script_that_goes_on_writing_a_result_nobody_can_keep_is_stopped_before_its_end(tmp_path: Path) -> None:
+    code = f"echo hey >&2; truncate -s 17M $TASK_ENGINE_OUTPUT; sleep 1000; echo 'went on' > {tmp_path}/mark"
+    result = await outcome(script(code, runtime="sh", env={"MARK": str(tmp_path)}))
+    assert error_of(result) == "PayloadTooLarge: /a/ the result has more than the 16777216 bytes that are allowed\nhey"
+    assert running(f"MARK={tmp_path}") == []
 
 
 async def test_too_much_memory_is_named() -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from taskengine import Engine, NodeSettings, Step, TaskContext, Workflow
-from taskengine.adapters.function import FunctionRegistry
+from taskengine.adapters.function import FunctionExecutor, FunctionRegistry
 from taskengine.define import load_text
 from taskengine.errors import NotFoundError
+from taskengine.model.command import AttemptEnd
 from taskengine.model.status import Status
+from taskengine.model.value import Raw
 from taskengine.model.workflow import Block
+from taskengine.ports.executor import Stop
 
 
 def one(function: str, **params: Any) -> Workflow:
@@ -81,6 +86,109 @@ async def test_whatever_a_function_does_ends_the_attempt_by_name(function: Any, 
     assert (result.error and result.error.type) == kind
 
 
+class PanicError(BaseException):
+    """What a library may raise that no ``except Exception`` gets."""
+
+
+@pytest.mark.parametrize(
+    "error", [PanicError("a panic"), GeneratorExit("a panic"), BaseExceptionGroup("a panic", [PanicError()]), SystemExit("a panic")]
+)
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_what_no_except_exception_gets_is_a_failure_with_its_frames(error: BaseException, *, is_async: bool) -> None:
+    def panics() -> None:
+        raise error
+
+    async def panics_after_a_while() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    async with Engine(":memory:", functions={"f": panics_after_a_while if is_async else panics}) as engine:
+        free = engine.node.admission.free
+        result = await (await engine.execute_workflow(one("f"))).result(timeout=10)
+        assert result.error
+        assert (result.error.type, "a panic" in result.error.message) == (type(error).__name__, True)
+        assert engine.node.admission.free == free
+        while not (lines := await engine.logs(result.execution_id)):
+            await asyncio.sleep(0)
+        assert (lines[0].source, "in panics" in lines[0].message) == ("traceback", True)
+
+
+@dataclass
+class Panicking:
+    """It cannot be made."""
+
+    number: int
+
+    def __post_init__(self) -> None:
+        raise PanicError("a panic")
+
+
+async def test_what_no_except_exception_gets_while_a_parameter_is_made_is_a_failure_too() -> None:
+    def take(value: Panicking) -> int:
+        return value.number
+
+    result = await outcome(one("take", value={"number": 1}), take=take)
+    assert result.error.type == "PanicError"
+
+
+def test_an_interrupt_in_an_async_function_still_stops_the_process() -> None:
+    async def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    async def run() -> None:
+        async with Engine(":memory:", functions={"f": interrupted}, settings=NodeSettings(stop_grace_ms=1)) as engine:
+            await (await engine.execute_workflow(one("f"))).result(timeout=10)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(run())
+
+
+class Lost:
+    """An attempt whose loop is thrown away."""
+
+    step = one("f").steps[0]
+    source = ""
+    input = Raw(b"{}")
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def on_stop(self, stop: Stop) -> None:
+        """Nobody stops it."""
+
+    def log(self, message: str, **_: str) -> None:
+        self.told.append(message)
+
+    def end(self, end: AttemptEnd) -> None:
+        self.told.append(end)
+
+    def free(self) -> None:
+        self.told.append("free")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_async_function_that_is_thrown_away_with_its_loop_reports_nothing() -> None:
+    left: list[str] = []
+
+    async def waits() -> None:
+        try:
+            await loop.create_future()
+        finally:
+            left.append("left")
+
+    async def begins() -> None:
+        registry = FunctionRegistry()
+        registry.register("f", waits)
+        FunctionExecutor(registry).begin(cast("Any", attempt))
+        await asyncio.sleep(0)
+
+    attempt, loop = Lost(), asyncio.new_event_loop()
+    loop.run_until_complete(begins())
+    loop.close()
+    gc.collect()
+    assert (left, attempt.told) == (["left"], [])
+
+
 async def test_a_result_above_the_payload_limit_is_named() -> None:
     async with Engine(":memory:", functions={"big": lambda: "x" * 2_000}, settings=NodeSettings(max_payload=1_000)) as engine:
         result = await (await engine.execute_workflow(one("big"))).result(timeout=10)
@@ -116,10 +224,12 @@ def test_a_function_is_found_beside_the_document_before_it_is_imported(tmp_path:
     assert registry.find("json:dumps").call({}) == "{}"
 
 
-@pytest.mark.parametrize("name", ["nothing_here:f", "json:nothing", "broken:f", "value:f"])
+@pytest.mark.parametrize("name", ["nothing_here:f", "json:nothing", "broken:f", "value:f", "exits:f", "stops:f"])
 def test_what_cannot_be_found_says_why(name: str, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def f(:")
     (tmp_path / "value.py").write_text("f = 3")
+    (tmp_path / "exits.py").write_text("import sys\ndef f(): pass\nsys.exit(0)")
+    (tmp_path / "stops.py").write_text("def f(): pass\nraise GeneratorExit")
     with pytest.raises(NotFoundError, match=name):
         FunctionRegistry().find(name, str(tmp_path))
 

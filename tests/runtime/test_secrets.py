@@ -62,8 +62,8 @@ def test_a_document_stays_one_and_is_untouched_without_a_secret_in_it() -> None:
 def test_ends_are_redacted_whatever_they_are() -> None:
     hidden = redactor("hidden")
     assert hidden.end(Succeeded(raw("so hidden"))) == Succeeded(raw("so [secret]"))
-    failed = hidden.end(Failed(TaskError(type="Boom", message="the hidden one", bases=("Base",))))
-    assert failed == Failed(TaskError(type="Boom", message="the [secret] one", bases=("Base",)))
+    failed = hidden.end(Failed(TaskError(type="hiddenBoom", message="the hidden one", bases=("Errhidden", "Base"))))
+    assert failed == Failed(TaskError(type="[secret]Boom", message="the [secret] one", bases=("Err[secret]", "Base")))
 
 
 SECRET = "hunter2-Super+Secret/0123=="

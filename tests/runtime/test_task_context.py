@@ -440,6 +440,7 @@ async def test_a_secret_reaches_the_function_and_is_written_down_nowhere() -> No
     def work(auth: str, ctx: TaskContext) -> Any:
         seen.append(auth)
         ctx.log(f"sent {auth}")
+        logging.getLogger(f"client.{auth}").warning("sent")
         ctx.progress(0.5, data={"auth": auth})
         if ctx.attempt == 1:
             raise ValueError(f"refused: {auth}")
@@ -452,6 +453,7 @@ async def test_a_secret_reaches_the_function_and_is_written_down_nowhere() -> No
     assert "hid" not in written
     assert "lines" not in written
     assert "[secret]" in lines[0].message
+    assert (lines[1].source, lines[1].message) == ("client.Bearer [secret]", "sent")
 
 
 async def test_a_start_without_its_secret_is_refused_and_says_where_to_put_it() -> None:

@@ -96,8 +96,8 @@ async def _headline(inspector: Inspector, summary: Summary, *, state: Execution,
         return why(state, "/") + await _paused_by(inspector, summary, path="/")
     kinds = Counter(reason.kind for reason in reasons)
     words = _WORDS if is_taken else {**_WORDS, "running": "lost with the process"}
-    told = [f"{kinds[kind]} {word}" for kind, word in words.items() if kinds[kind]]
-    return f"tasks: {', '.join(told)}" if told else why(state, "/")
+    counted = [f"{kinds[kind]} {word}" for kind, word in words.items() if kinds[kind]]
+    return f"tasks: {', '.join(counted)}" if counted else why(state, "/")
 
 
 async def _paused_by(inspector: Inspector, summary: Summary, *, path: str) -> str:

@@ -43,7 +43,7 @@ class Intake:
             raise ValidationError(
                 "not_json",
                 f"the {what} cannot be kept as JSON: {place}: {error.reason}",
-                hint="hand in texts, finite numbers, true, false, None, lists and dicts with texts as keys",
+                hint="hand in texts, finite numbers of 64 bits, true, false, None, lists and dicts with texts as keys",
                 faults=[{"path": place, "said": error.reason}],
             ) from None
         if len(document) > self._bounds.max_payload:

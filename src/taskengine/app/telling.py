@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from taskengine.adapters.function.executor import describe
 from taskengine.errors import TaskEngineError
@@ -48,7 +48,7 @@ class SignalExecutor:
         attempt.on_stop(partial(_cancel, task))
 
     async def _perform(self, attempt: Attempt) -> AttemptEnd:
-        config: dict[str, Any] = decode(attempt.input)  # type: ignore[assignment] -- a step's config is an object
+        config = cast("dict[str, Any]", decode(attempt.input))  # a step's config is an object
         key, name = config.get("business_key"), config.get("signal")
         for what, value in (("business_key", key), ("signal", name)):
             if not isinstance(value, str) or not value:

@@ -213,8 +213,8 @@ NAMES: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "not_json": (
         "ValidationError",
-        "An input, a variable or a signal holds what JSON cannot: NaN, an infinity, half a character, an object, a cycle.",
-        "hand in texts, finite numbers, true, false, None, lists and dicts",
+        "An input, variable or signal holds what is not kept: NaN, infinity, over 64 bits, half a character, an object, a cycle.",
+        "hand in texts, finite numbers of 64 bits, true, false, None, lists and dicts",
     ),
     "bad_label": (
         "ValidationError",

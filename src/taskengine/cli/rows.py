@@ -12,8 +12,9 @@ from taskengine.app.approval import until_when
 from taskengine.app.follow import Past
 from taskengine.app.tree import containers_of, failed_itself, is_partial, is_scope, place_of, undone_by
 from taskengine.cli.language import say
+from taskengine.kernel.scope import UNDO
 from taskengine.kernel.skips import skipped_because
-from taskengine.kernel.state import UNDO, Execution
+from taskengine.kernel.state import Execution
 from taskengine.kernel.story import FREE_SLOT, NOT_TAKEN_UP, why
 from taskengine.kernel.timing import Clock
 from taskengine.model.duration import format_duration

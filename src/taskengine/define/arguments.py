@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from taskengine.define.finding import Aim, Spot
+from taskengine.define.given import is_mapping
 from taskengine.define.phrase import numbered, quoted
-from taskengine.define.values import is_mapping
 from taskengine.model.workflow import Step
 
 __all__ = ["Signature", "check_arguments", "signatures_in"]

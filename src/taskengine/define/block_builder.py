@@ -189,12 +189,10 @@ class _ContainerBuilder(TaskBuilder):
     def _add(self, content: tuple[Content, ...], *, name: str = "", when: str | None = None) -> None:
         block = BlockBuilder()
         for one in content:
-            if isinstance(one, TaskBuilder | BuiltTask | Step):
-                block.with_task(one)
-            elif callable(one):
+            if callable(one) and not isinstance(one, TaskBuilder | BuiltTask | Step):
                 one(block)
             else:
-                block.with_task(one)  # refused by name
+                block.with_task(one)  # what is no task is refused there, by name
         self._blocks.append((block, name, when))
 
 

@@ -133,9 +133,9 @@ def _group(_: Execution, number: int, attempt: int, at: Instant, config: Mapping
         if count > _MOST_ITERATIONS:
             raise ValueError(f"{count:,} items, {_MOST_ITERATIONS:,} are allowed: go through lists of lists")
     for key in ("max_concurrency", "batch_size", "max_iterations"):
-        count = config.get(key)
-        if count is not None and not (type(count) is int and 1 <= count <= _MOST_ITERATIONS):
-            raise ValueError(f"{key} is a whole number from 1 to {_MOST_ITERATIONS:,}, not {count!r}")
+        bound = config.get(key)
+        if bound is not None and not (type(bound) is int and 1 <= bound <= _MOST_ITERATIONS):
+            raise ValueError(f"{key} is a whole number from 1 to {_MOST_ITERATIONS:,}, not {bound!r}")
     return (ev.TaskStarted(at=at, task=number, attempt=attempt, input=raw(dict(config))),)
 
 

@@ -123,8 +123,8 @@ def _iterate(state: Execution, number: int, group: Group, at: Instant) -> Sequen
         if is_true == block.stops_when:
             return (ev.GroupClosed(at=at, task=number),)
     if opened >= group.limit:
-        error = TaskError(type="LimitReached", message=f"{opened} iterations and no end: max_iterations is {group.limit}")
-        return (ev.TaskFailed(at=at, task=number, attempt=state.live[number].attempt, error=error),)
+        reached = TaskError(type="LimitReached", message=f"{opened} iterations and no end: max_iterations is {group.limit}")
+        return (ev.TaskFailed(at=at, task=number, attempt=state.live[number].attempt, error=reached),)
     return (ev.ChildrenRegistered(at=at, task=number, first=len(state.phase), index=opened),)
 
 

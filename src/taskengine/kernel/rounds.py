@@ -58,7 +58,7 @@ def _beginnable(state: Execution, number: int) -> list[int]:
         return []
     scope = state.scopes[number]
     if number == scope.base:
-        children = range(number + 1, number + 1 + scope.block.size)
+        children: Sequence[int] = range(number + 1, number + 1 + scope.block.size)
     elif number in state.groups:
         children = state.groups[number].bases
     else:

@@ -1,7 +1,7 @@
 """Whether a value of a program can be written as JSON and read back as it was; where it cannot, the place and the reason.
 
-The codec writes NaN and infinities as null without a word, and what it refuses it does not say where. This looks, and only when
-there is cause: the codec's own answer, or a null in what it wrote.
+The codec writes NaN and infinities as null without a word, whole numbers of any length, and what it refuses it does not say where.
+This looks, and only when there is cause: the codec's own answer, or a null or a long row of digits in what it wrote.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from taskengine.model.value import encode
+from taskengine.model.value import encode, has_large_integer
 
 __all__ = ["MOST_CHARACTERS", "NotPlainError", "is_endless", "written"]
 
@@ -107,6 +107,8 @@ def written(value: object, *, encoder: Callable[[Any], bytes] = encode, hook: Ca
         raise NotPlainError(*_fault(value, hook, else_said=str(error))) from None
     if b"null" in document and not _is_finite(value, hook):
         raise NotPlainError(*_fault(value, hook, else_said="it holds a number that is none"))
+    if has_large_integer(document):
+        raise NotPlainError(*_fault(value, hook, else_said="it holds a whole number of more than 64 bits"))
     return document
 
 

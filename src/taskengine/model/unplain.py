@@ -17,7 +17,6 @@ _LOOKED_AT: Final = 1_000_000
 _DEPTH: Final = 64
 _SHOWN: Final = 200
 _PLACE: Final = 40
-_BITS: Final = 14_280  # of an integer: 4,300 digits can be written
 
 
 def fault_in(value: object, hook: Callable[[Any], Any] | None, *, else_said: str) -> tuple[str, str]:
@@ -61,7 +60,7 @@ def _reason(value: object) -> str:
         case bool() | None | float() | str() | dict() | list() | tuple() | set() | frozenset():
             return ""
         case int():
-            return "" if value.bit_length() <= _BITS else "an integer of more than 4,300 digits"
+            return "" if -(2**63) <= value < 2**64 else "a whole number of more than 64 bits"
         case _:
             try:
                 encode(cast("Any", value))

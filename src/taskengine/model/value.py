@@ -10,7 +10,20 @@ from typing import TypeAlias
 
 import msgspec
 
-__all__ = ["ABSENT", "NONE", "Instant", "Json", "Parent", "Raw", "TaskError", "decode", "encode", "is_deeper", "raw"]
+__all__ = [
+    "ABSENT",
+    "NONE",
+    "Instant",
+    "Json",
+    "Parent",
+    "Raw",
+    "TaskError",
+    "decode",
+    "encode",
+    "has_large_integer",
+    "is_deeper",
+    "raw",
+]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Instant: TypeAlias = int
@@ -47,6 +60,20 @@ def is_deeper(document: bytes, levels: int) -> bool:
             break
         brackets = brackets.replace(b"[]", b"")  # takes the innermost ones away
     return bool(brackets)
+
+
+_LARGE = b"0" * 19  # no shorter row of digits is beyond 64 bits
+_TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_LARGE_INTEGERS = re.compile(rb"(?<![\d.])-?\d{19,}(?![\d.eE])")
+_LONGEST = 20  # characters of a number of 64 bits, with its sign
+
+
+def has_large_integer(document: bytes) -> bool:
+    """Whether a JSON document holds a whole number that does not fit 64 bits: expressions refuse it, other readers change it."""
+    if len(document) < len(_LARGE) or _LARGE not in document.translate(_TO_ZEROS):
+        return False
+    found = _LARGE_INTEGERS.findall(_TEXTS.sub(b"", document))
+    return any(len(number) > _LONGEST or not -(2**63) <= int(number) < 2**64 for number in found)
 
 
 class Parent(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

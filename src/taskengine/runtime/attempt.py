@@ -210,7 +210,7 @@ class RunningAttempt:
                 return
             level, source, message = "warning", "engine", f"the log ends here: an attempt has at most {settings.log_lines} lines"
         elif self._redactor is not None:
-            message = self._redactor.text(message)
+            message, source = self._redactor.text(message), self._redactor.text(source)  # a logger may be named by anything
         if len(message) > settings.log_line:
             message = f"{message[: settings.log_line]} … ({len(message)} characters)"
         at = self._hearer.environment.now()

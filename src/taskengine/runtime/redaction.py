@@ -79,7 +79,8 @@ class Redactor:
 
     def error(self, error: TaskError) -> TaskError:
         """The error without what is hidden."""
-        return msgspec.structs.replace(error, type=self.text(error.type), message=self.text(error.message))
+        bases = tuple([self.text(base) for base in error.bases])
+        return msgspec.structs.replace(error, type=self.text(error.type), message=self.text(error.message), bases=bases)
 
     def end(self, end: AttemptEnd) -> AttemptEnd:
         """The end of the attempt without what is hidden."""

@@ -77,7 +77,9 @@ class FunctionExecutor:
                 self._apart().begin(attempt, function)
                 return
             arguments = bind(function, attempt, services=self._services)
-        except Exception as error:  # noqa: BLE001 -- the parameters are the user's
+        except KeyboardInterrupt:
+            raise  # somebody wants the process to stop
+        except BaseException as error:  # noqa: BLE001 -- the types of the parameters are the user's
             attempt.end(Failed(describe(error)))
             attempt.free()
             return
@@ -94,14 +96,18 @@ class FunctionExecutor:
 
     async def _await(self, call: Callable[..., Any], arguments: dict[str, Any], *, attempt: Attempt) -> None:
         end: AttemptEnd
+        task = asyncio.current_task()
         CURRENT.set(TaskContext(attempt, arguments))  # in this task's own context
         try:
             end = self.judge(await call(**arguments))
         except asyncio.CancelledError as error:
             # Somebody cancelled this task; or the function let the cancellation of something else through, which is its failure.
-            task = asyncio.current_task()
             end = _ABANDONED if task is not None and task.cancelling() else Failed(describe(error))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever the user's code raises; an exit would end the loop
+        except KeyboardInterrupt:
+            raise  # somebody wants the process to stop
+        except BaseException as error:  # whatever the user's code raises; an exit would end the loop
+            if isinstance(error, GeneratorExit) and _is_thrown_away(task):
+                raise
             attempt.log(frames_of(error), level="error", source="traceback")
             end = Failed(describe(error))
         attempt.free()
@@ -154,6 +160,11 @@ def _cancel(task: asyncio.Task[None], attempt: Attempt) -> None:
     """Cancel it; a task that is cancelled before its first step never enters its body, so its end is reported here."""
     task.add_done_callback(lambda _: _finish(attempt, _ABANDONED))
     task.cancel()
+
+
+def _is_thrown_away(task: asyncio.Task[Any] | None) -> bool:
+    """Whether it is not running, so that what it gets comes from being collected with its loop: nobody hears an end any more."""
+    return task is None or asyncio.current_task(task.get_loop()) is not task
 
 
 def _finish(attempt: Attempt, end: AttemptEnd) -> None:

@@ -94,7 +94,9 @@ def _import(name: str, source: str) -> Callable[..., Any]:
         raise NotFoundError(
             "function_not_found", f'"{name}" cannot be imported: {error}', hint="is the module installed, or beside the document?"
         ) from error
-    except Exception as error:  # whatever the user's module does when it is imported
+    except KeyboardInterrupt:
+        raise  # somebody wants the process to stop
+    except BaseException as error:  # whatever the user's module does when it is imported, also an exit
         reason = f"{type(error).__name__}: {error}"
         raise NotFoundError(
             "function_not_found", f'"{name}" cannot be imported: {reason}', hint=f"python -c 'import {module_name}' shows where"

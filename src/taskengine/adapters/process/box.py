@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["Box", "ResultError", "box_name", "sweep"]
+__all__ = ["Box", "ResultError", "ResultTooLargeError", "box_name", "sweep"]
 
 _PREFIX: Final = "task-engine-"
 _MINE: Final = 0o700
@@ -22,6 +22,10 @@ _CHUNK: Final = 256 * 1024
 
 class ResultError(Exception):
     """What the child left in place of a result cannot be taken."""
+
+
+class ResultTooLargeError(ResultError):
+    """It is larger than what is allowed."""
 
 
 class Box:
@@ -43,6 +47,13 @@ class Box:
         for name, text in files:
             _write(f"{self.path}/{name}", text.encode("utf-8", "surrogatepass"))
 
+    def has_larger_result(self, limit: int) -> bool:
+        """Whether more is written to the result's file than is allowed, so far."""
+        try:
+            return os.lstat(self.result_path).st_size > limit
+        except OSError:
+            return False
+
     def result(self, limit: int) -> bytes:
         """What was written to the result's file; nothing when there is none. ``ResultError``: it cannot be taken."""
         try:
@@ -57,7 +68,7 @@ class Box:
             if not stat.S_ISREG(status.st_mode):
                 raise ResultError("what stands in place of the result is no regular file")
             if status.st_size > limit:
-                raise ResultError(f"the result has {status.st_size} bytes, {limit} are allowed")
+                raise ResultTooLargeError(f"the result has {status.st_size} bytes, {limit} are allowed")
             pieces: list[bytes] = []
             while piece := os.read(file, _CHUNK):
                 pieces.append(piece)

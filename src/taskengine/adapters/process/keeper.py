@@ -20,7 +20,7 @@ from typing import Final
 from taskengine.adapters.process import frames as wire
 from taskengine.adapters.process import kernel_calls as kernel
 from taskengine.adapters.process import tree
-from taskengine.adapters.process.box import Box, ResultError, box_name
+from taskengine.adapters.process.box import Box, ResultError, ResultTooLargeError, box_name
 from taskengine.adapters.process.frames import Frames, Limits, Order, frame, read_order
 from taskengine.adapters.process.launch import Launched, LaunchError, launch
 
@@ -242,6 +242,8 @@ class Keeper:
             self._kill("memory_limit")
         elif limits.cpu and self._cpu_s > limits.cpu:
             self._kill("cpu_limit")
+        elif self._box is not None and self._box.has_larger_result(limits.result):
+            self._kill("result_limit")  # none of it would be kept
 
     def _kill(self, reason: str) -> None:
         if not self._reason:
@@ -285,14 +287,7 @@ class Keeper:
                 break
 
     def _say_end(self) -> None:
-        fault = ""
-        if self._box is not None and not self._is_killing:
-            try:
-                result = self._box.result(self._order.limits.result)
-            except (ResultError, OSError) as error:
-                result, fault = b"", str(error)
-            for at in range(0, len(result), _PIECE):
-                self._say_bytes(wire.RESULT, result[at : at + _PIECE])
+        fault = self._say_result(self._box) if self._box is not None and not self._is_killing else ""
         code = os.waitstatus_to_exitcode(self._status) if self._status is not None else -signal.SIGKILL
         if self._has_cage and code > 128:  # noqa: PLR2004 -- as shells say it: 128 and the signal
             code = 128 - code
@@ -309,6 +304,19 @@ class Keeper:
                 "peak": self._peak,
             },
         )
+
+    def _say_result(self, box: Box) -> str:
+        """Why what the child left as its result cannot be taken; empty when it was said."""
+        try:
+            result = box.result(self._order.limits.result)
+        except ResultTooLargeError:
+            self._reason = self._reason or "result_limit"
+            return ""
+        except (ResultError, OSError) as error:
+            return str(error)
+        for at in range(0, len(result), _PIECE):
+            self._say_bytes(wire.RESULT, result[at : at + _PIECE])
+        return ""
 
     # To the engine
 

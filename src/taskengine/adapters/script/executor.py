@@ -25,6 +25,8 @@ __all__ = ["ScriptExecutor", "failure_of"]
 
 _ABANDONED: Final = Abandoned()
 _FOLDER: Final = "."
+_TOO_LARGE: Final = ("ScriptError", "ValidationError")  # what a result is that is too large
+_RESULT_LIMIT: Final = "result_limit"
 _PASSED: Final = {
     "cpu_limit": "it used more than {cpu:g} s of processor time",
     "memory_limit": "it used more than {memory} bytes of memory",
@@ -144,7 +146,7 @@ class _Run:
         document = encode(output)
         if len(document) > self._max_payload:
             message = f"the output has {len(document)} bytes, {self._max_payload} are allowed"
-            return Failed(TaskError(type="PayloadTooLarge", message=message, bases=("ScriptError", "ValidationError")))
+            return Failed(TaskError(type="PayloadTooLarge", message=message, bases=_TOO_LARGE))
         return Succeeded(Raw(document))
 
 
@@ -153,6 +155,9 @@ def failure_of(ending: Ending, limits: Limits, *, last_words: str) -> TaskError 
     said = f"\n{last_words}" if last_words else ""
     if ending.is_keeper_gone:
         return TaskError(type="ProcessDied", message="the process that kept it was killed, and it with it", bases=("ScriptError",))
+    if ending.reason == _RESULT_LIMIT:
+        message = f"the result has more than the {limits.result} bytes that are allowed{said}"
+        return TaskError(type="PayloadTooLarge", message=message, bases=_TOO_LARGE)
     if ending.reason:
         what = _PASSED.get(ending.reason, "").format(**limits._asdict())
         return TaskError(type="ScriptError", message=f"{ending.reason}: {what}{said}")
