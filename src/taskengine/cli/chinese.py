@@ -53,8 +53,8 @@ _RUN: Final[dict[str, str]] = {
     "table: the output; json, yaml: the execution; name: its id.": "table：输出值；json、yaml：整个执行；name：执行的标识。",
 }
 _WORKFLOW: Final[dict[str, str]] = {
-    "Check, keep, show and run workflows. A WORKFLOW is a name or an id; the beginning will do where it is the only one.": "检查、"
-    "保存、查看和运行工作流。WORKFLOW 是名称或标识，唯一的前缀也可以。",
+    "Check, keep, show and run workflows. A WORKFLOW is a name or an id; of an id, four characters will do.": "检查、"
+    "保存、查看和运行工作流。WORKFLOW 是完整的名称，或标识（可以只写开头或结尾的四个以上字符）。",
     "Say what is wrong with documents, and where.": "指出文档中的错误及其位置。",
     "Keep documents in the database.": "把工作流文档保存到数据库。",
     "The workflows that the database keeps.": "列出数据库中的工作流。",
