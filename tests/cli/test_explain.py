@@ -71,6 +71,21 @@ def test_each_open_task_has_a_reason_of_its_kind(folder: Folder, te: Run) -> Non
     ]
 
 
+@pytest.mark.processes
+def test_what_a_killed_run_left_is_not_said_to_be_without_living_processes_while_another_run_lives(folder: Folder) -> None:
+    keeper, victim = folder.start("run", "gated.yaml"), folder.start("run", "endless.yaml")
+    keeper.until("step=middle status=running")
+    victim.until("step=forever status=running")
+    victim.kill()
+    execution = folder.run("instance", "history", "endless", "-o", "name").stdout.strip()
+    told = folder.run("instance", "explain", execution, "-o", "json").data["attended"]
+    assert told.endswith(" and no living process has taken it over: a run goes on with its own execution only")
+    folder.open_gate()
+    assert keeper.end().code == 0
+    told = folder.run("instance", "explain", execution, "-o", "json").data["attended"]
+    assert told.endswith(" and no living process uses this database")
+
+
 def test_a_pause_is_told_with_who_and_why(te: Run, folder: Folder) -> None:
     assert folder.run("run", "waiting.yaml", "--timeout", "0.1s").code == 124
     assert te("instance", "pause", "@latest", "--by", "ada", "--reason", "disk is full").exit_code == 0

@@ -203,6 +203,7 @@ def test_a_retry_that_no_living_process_takes_up_says_how_to_go_on(folder: Folde
     found = folder.run("instance", "explain", execution, "-o", "json").data
     assert {one["step_id"]: one["text"] for one in found["reasons"]}["load"] == "ready; no process has taken it up"
     assert found["next"] == [f"task-engine run --resume {execution}"]
+    assert found["attended"].startswith("nobody has taken it up yet; its own run, or any program with an Engine, ")
     folder.open_gate()
     assert keeper.end().code == 0
 

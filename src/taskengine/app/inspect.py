@@ -211,6 +211,10 @@ class Inspector:
         """Whether a living node (but ``besides``) owns the execution, or is there to take it up when nobody owns it."""
         return not await self._unattended([summary], besides=besides)
 
+    async def living(self) -> int:
+        """How many living processes use the database, whatever they run."""
+        return await self._store.other_nodes("") - len(await self._store.dead_nodes(""))
+
     async def _unattended(self, rows: list[Summary], *, besides: str = "") -> frozenset[str]:
         if not rows:
             return frozenset()
