@@ -24,8 +24,6 @@ from taskengine.kernel.state import Execution
 from taskengine.kernel.story import NOT_TAKEN_UP, waits_for, why
 from taskengine.kernel.task import Task
 from taskengine.kernel.timing import Clock
-from taskengine.model.codec import decode_event
-from taskengine.model.event import SubtreePaused
 from taskengine.model.ids import task_id
 from taskengine.model.status import Phase
 from taskengine.ports.store import Summary
@@ -90,27 +88,15 @@ async def _headline(inspector: Inspector, summary: Summary, *, state: Execution,
     if state.error is not None:
         told = f"{why(state, '/')}: {state.error.type}: {state.error.message}".rstrip(": ")
         return told + ("; correct the document and upload it, then fork" if advice(state).is_fork else "")
+    done = await inspector.interventions(summary, state)
     if state.is_finished or state.is_cancelling:
-        return why(state, "/")
+        return "; ".join([why(state, "/"), *done])
     if state.is_paused:
-        return why(state, "/") + await _paused_by(inspector, summary, path="/")
+        return "; ".join(done)
     kinds = Counter(reason.kind for reason in reasons)
     words = _WORDS if is_taken else {**_WORDS, "running": "lost with the process"}
     told = [f"{kinds[kind]} {word}" for kind, word in words.items() if kinds[kind]]
-    return f"tasks: {', '.join(told)}" if told else why(state, "/")
-
-
-async def _paused_by(inspector: Inspector, summary: Summary, *, path: str) -> str:
-    """Who paused it, and why, as the history has it."""
-    pauses = [
-        event
-        for body in await inspector.bodies(summary.execution_id)
-        if isinstance(event := decode_event(body), SubtreePaused) and event.path == path
-    ]
-    if not pauses:
-        return ""
-    last = pauses[-1]
-    return (f" by {last.by}" if last.by else "") + f" since {iso_instant(last.at)}" + (f": {last.reason}" if last.reason else "")
+    return "; ".join([f"tasks: {', '.join(told)}" if told else why(state, "/"), *done])
 
 
 async def _attended(inspector: Inspector, summary: Summary, *, state: Execution, is_attended: bool) -> str:
