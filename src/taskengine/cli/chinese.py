@@ -192,6 +192,7 @@ _SAID: Final[dict[str, str]] = {
     "your turn:": "轮到你了:",
     "(then change shop.py and save)": "（然后修改 shop.py 并保存）",
     "Progress": "进度",
+    "so far": "（目前）",
     "Progress: no tasks": "进度: 没有任务",
     "Error": "错误",
     "Output": "输出",
