@@ -229,3 +229,20 @@ def test_a_workflow_that_the_database_lacks_is_warned_of_before_it_is_started(te
     done = te("run", "mum.yaml", "--plain")
     assert done.exit_code == 0
     assert "TE1634" not in done.stderr
+
+
+def test_what_others_started_is_listed_only_when_it_is_asked_for(te: Run, folder: Folder) -> None:
+    (folder.path / "kid.yaml").write_text("name: kid\nsteps: [{id: k, type: noop}]\n", encoding="utf-8")
+    (folder.path / "mum.yaml").write_text(
+        "name: mum\nsteps:\n  - {id: k, type: workflow, config: {workflow: kid}}\n", encoding="utf-8"
+    )
+    assert te("workflow", "upload", "kid.yaml").exit_code == 0
+    assert te("run", "mum.yaml").exit_code == 0
+
+    def listed(*words: str) -> tuple[list[str], int]:
+        found = data(te("instance", "list", "-o", "json", *words))
+        return sorted(one["workflow_name"] for one in found["items"]), found["total"]
+
+    assert listed() == (["mum"], 1)
+    assert listed("--all") == (["kid", "mum"], 2)
+    assert listed("--workflow", "kid") == (["kid"], 1)

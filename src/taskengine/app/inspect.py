@@ -94,9 +94,14 @@ class Inspector:
 
     # Lists
 
-    async def listed(self, *, statuses: tuple[str, ...], workflow: str, limit: int, business_key: str = "") -> Listed:
-        """The newest executions and how many there are; ``limit`` 0 lists all. ``workflow`` is a name or an id."""
-        wanted = ExecutionFilter(statuses=statuses, business_key=business_key)
+    async def listed(
+        self, *, statuses: tuple[str, ...], workflow: str, limit: int, business_key: str = "", is_root: bool | None = None
+    ) -> Listed:
+        """The newest executions and how many there are; ``limit`` 0 lists all. ``workflow`` is a name or an id.
+
+        ``is_root``: only those that no other execution started, or only those that one did.
+        """
+        wanted = ExecutionFilter(statuses=statuses, business_key=business_key, is_root=is_root)
         if workflow:
             wanted = msgspec.structs.replace(wanted, workflow_id=(await self.library.find(workflow)).workflow_id)
         rows: list[Summary] = []

@@ -120,8 +120,9 @@ _INSTANCE: Final[dict[str, str]] = {
     "输入和输出只显示第一个不同之处。",
     "Also what is the same.": "也显示相同的部分。",
     "Send a message to waiting steps.": "给等待中的步骤发送信号。",
-    "List executions, newest first.\n\nDURATION is the time from start to end on the clock: pauses, waits and times without a process "
-    "are in it.": "列出执行，最新的在前。\n\nDURATION 是从开始到结束的实际时间，包括暂停、等待和没有进程的时间。",
+    "Also executions that others started.": "也显示由其他执行启动的执行。",
+    "List executions, newest first. Those that others started are left out; --all, --workflow and --business-key show them.\n\nDURATION is the time from start to end on the clock: pauses, waits and times without a process "
+    "are in it.": "列出执行，最新的在前。由其他执行启动的不列出；--all、--workflow 和 --business-key 会显示它们。\n\nDURATION 是从开始到结束的实际时间，包括暂停、等待和没有进程的时间。",
     "Only these: running, waiting, paused, completed, failed, cancelled.": "只显示这些状态：running, waiting, paused, completed, "
     "failed, cancelled。",
     "Only executions with this business key.": "只显示业务键为 KEY 的执行。",
