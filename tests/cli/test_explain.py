@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,21 @@ def test_each_open_task_has_a_reason_of_its_kind(folder: Folder, te: Run) -> Non
     ]
 
 
+@pytest.mark.processes
+def test_what_a_killed_run_left_is_not_said_to_be_without_living_processes_while_another_run_lives(folder: Folder) -> None:
+    keeper, victim = folder.start("run", "gated.yaml"), folder.start("run", "endless.yaml")
+    keeper.until("step=middle status=running")
+    victim.until("step=forever status=running")
+    victim.kill()
+    execution = folder.run("instance", "history", "endless", "-o", "name").stdout.strip()
+    told = folder.run("instance", "explain", execution, "-o", "json").data["attended"]
+    assert told.endswith(" and no living process has taken it over: a run goes on with its own execution only")
+    folder.open_gate()
+    assert keeper.end().code == 0
+    told = folder.run("instance", "explain", execution, "-o", "json").data["attended"]
+    assert told.endswith(" and no living process uses this database")
+
+
 def test_a_pause_is_told_with_who_and_why(te: Run, folder: Folder) -> None:
     assert folder.run("run", "waiting.yaml", "--timeout", "0.1s").code == 124
     assert te("instance", "pause", "@latest", "--by", "ada", "--reason", "disk is full").exit_code == 0
@@ -79,6 +95,51 @@ def test_a_pause_is_told_with_who_and_why(te: Run, folder: Folder) -> None:
     assert found["why"].endswith(": disk is full")
     assert {one["kind"] for one in found["reasons"]} == {"paused"}
     assert found["next"][0] == f"task-engine instance resume {found['id']}"
+
+
+EACH = """
+name: many
+steps:
+  - id: each
+    type: map
+    config: {items: [1, 2]}
+    steps: [{id: one, type: wait, config: {signal: go, deadline: 1h}}]
+  - {id: after, type: noop, depends_on: [each]}
+"""
+
+
+@pytest.fixture
+def many(te: Run, folder: Folder) -> str:
+    (folder.path / "many.yaml").write_text(EACH, encoding="utf-8")
+    assert folder.run("run", "many.yaml", "--timeout", "0.1s").code == 124
+    return te("instance", "list", "-o", "name").stdout.strip()
+
+
+def test_a_pause_of_a_task_is_told_with_who_and_why_and_how_it_is_ended(te: Run, many: str) -> None:
+    assert te("instance", "pause", many, "--task", "each", "--by", "ada", "--reason", "disk is full").exit_code == 0
+    told = r"/each/ is paused by ada since \S+Z: disk is full"
+    assert re.search(told, explained(te)["why"])
+    assert re.search(f"^{told}$", te("instance", "status", many).stdout, re.MULTILINE)
+    assert re.search(f"why +{told}$", te("instance", "status", many, "--task", "each/[0]/one").stdout, re.MULTILINE)
+    for words in ((), ("--task", "each/[1]/one")):
+        refused = te("instance", "resume", many, *words)
+        assert refused.exit_code == 5
+        assert f"what is paused is /each/: task-engine instance resume {many} --task each\n" in refused.stderr
+    assert te("instance", "resume", many, "--task", "each").exit_code == 0
+    assert "ada" not in te("instance", "status", many).stdout + explained(te)["why"]
+
+
+def test_a_cancel_is_told_with_who_and_why(te: Run, many: str) -> None:
+    assert te("instance", "cancel", many, "--by", "bob", "--reason", "wrong input").exit_code == 0
+    told = r"it was cancelled by bob at \S+Z: wrong input$"
+    assert re.search(f"^the execution is cancelled; {told}", explained(te)["why"])
+    assert re.search(f"^{told}", te("instance", "status", many).stdout, re.MULTILINE)
+    assert "why       never began: the execution is cancelled\n" in te("instance", "status", many, "--task", "after").stdout
+
+
+def test_a_task_that_had_ended_when_its_execution_did_says_how_it_ended(te: Run) -> None:
+    assert te("run", "failing.yaml").exit_code == 10
+    assert "why       has ended, failed: ValueError bad row 17\n" in te("instance", "status", "@latest", "--task", "load").stdout
 
 
 def test_an_ended_execution_says_how_and_what_to_do(te: Run) -> None:

@@ -87,14 +87,26 @@ def test_an_exported_document_is_the_same_workflow(te: Run, folder: Folder) -> N
     assert data(te("workflow", "export", "hello", "-o", "json")) == yaml.safe_load(document)
 
 
-def test_a_workflow_is_found_by_name_id_and_part_and_else_the_nearest_is_named(te: Run) -> None:
+def test_a_workflow_is_found_by_name_id_and_part_of_the_id_and_else_the_nearest_is_named(te: Run) -> None:
     assert te("workflow", "upload", "hello.yaml", "failing.yaml", "waiting.yaml").exit_code == 0
     workflow_id = data(te("workflow", "show", "hello", "-o", "json"))["id"]
-    for word in (workflow_id, workflow_id[-6:], "hel"):
+    for word in (workflow_id, workflow_id[-6:], "hello"):
         assert te("workflow", "show", word, "-o", "name").stdout == f"{workflow_id}\n"
     assert 'did you mean "hello"?' in te("workflow", "show", "helo").stderr
     ambiguous = te("workflow", "show", workflow_id[:7], "-o", "json")
     assert (ambiguous.exit_code, json.loads(ambiguous.stderr)["error"]["name"]) == (3, "ambiguous_id")
+
+
+def test_the_beginning_of_a_name_runs_nothing_and_names_what_was_meant(te: Run, folder: Folder) -> None:
+    assert te("workflow", "upload", "failing.yaml").exit_code == 0
+    one = te("workflow", "execute", "fail", "-o", "json")
+    assert (one.exit_code, json.loads(one.stderr)["error"]["name"]) == (3, "workflow_not_found")
+    assert 'did you mean "failing"?' in te("workflow", "execute", "f").stderr
+    assert te("workflow", "upload", "partial.yaml", "hello.yaml").exit_code == 0
+    change(folder, "hello.yaml", "name: hello", new="name: failing-too")
+    assert te("workflow", "upload", "hello.yaml").exit_code == 0
+    assert "did you mean one of these: failing, failing-too?" in te("workflow", "execute", "fail").stderr
+    assert folder.marks == []
 
 
 def test_what_is_shown_of_a_workflow_tells_its_steps_and_its_past(te: Run) -> None:
@@ -191,6 +203,7 @@ def test_a_retry_that_no_living_process_takes_up_says_how_to_go_on(folder: Folde
     found = folder.run("instance", "explain", execution, "-o", "json").data
     assert {one["step_id"]: one["text"] for one in found["reasons"]}["load"] == "ready; no process has taken it up"
     assert found["next"] == [f"task-engine run --resume {execution}"]
+    assert found["attended"].startswith("nobody has taken it up yet; its own run, or any program with an Engine, ")
     folder.open_gate()
     assert keeper.end().code == 0
 
@@ -216,3 +229,20 @@ def test_a_workflow_that_the_database_lacks_is_warned_of_before_it_is_started(te
     done = te("run", "mum.yaml", "--plain")
     assert done.exit_code == 0
     assert "TE1634" not in done.stderr
+
+
+def test_what_others_started_is_listed_only_when_it_is_asked_for(te: Run, folder: Folder) -> None:
+    (folder.path / "kid.yaml").write_text("name: kid\nsteps: [{id: k, type: noop}]\n", encoding="utf-8")
+    (folder.path / "mum.yaml").write_text(
+        "name: mum\nsteps:\n  - {id: k, type: workflow, config: {workflow: kid}}\n", encoding="utf-8"
+    )
+    assert te("workflow", "upload", "kid.yaml").exit_code == 0
+    assert te("run", "mum.yaml").exit_code == 0
+
+    def listed(*words: str) -> tuple[list[str], int]:
+        found = data(te("instance", "list", "-o", "json", *words))
+        return sorted(one["workflow_name"] for one in found["items"]), found["total"]
+
+    assert listed() == (["mum"], 1)
+    assert listed("--all") == (["kid", "mum"], 2)
+    assert listed("--workflow", "kid") == (["kid"], 1)

@@ -225,7 +225,7 @@ def test_a_task_tells_its_story_and_why_it_is_where_it_is(path: str, ask: Ask) -
     assert [line["text"] for line in document["story"]] == ["attempt 1 began", "completed"]
     text = ask("instance", "status", execution, "--task", path).stdout
     assert re.search(r'input +\{"who":"Ada"\}', text)
-    assert re.search(r"why +the execution is completed", text)
+    assert re.search(r"why +has ended, completed", text)
 
 
 def test_a_failed_task_tells_its_error(ask: Ask) -> None:

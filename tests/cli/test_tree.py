@@ -263,3 +263,29 @@ def test_explain_names_what_is_paused_around_a_task(tmp_path: Path) -> None:
     assert folder.run("instance", "signal", "@latest", "go").code == 0
     status = folder.run("instance", "status", "@latest").stdout
     assert "1/2 done, 1 running" in status
+
+
+# ── how far it is ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+GROWING = """
+name: growing
+steps:
+  - id: each
+    type: map
+    config: {items: [1, 2, 3], max_concurrency: 2}
+    steps: [{id: wait, type: wait, config: {signal: "go{{ item }}"}}]
+  - {id: hold, type: wait, depends_on: [each], config: {signal: on}}
+"""
+
+
+def test_no_percentage_is_told_while_items_are_still_to_be_opened(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    (tmp_path / "growing.yaml").write_text(GROWING)
+    assert folder.run("run", "growing.yaml", "--timeout", "0.2s").code == 124
+    assert "Progress: 0/4 so far  " in folder.run("instance", "status", "@latest").stdout
+    assert folder.run("instance", "signal", "@latest", "go1").code == 0
+    assert folder.run("run", "--resume", "--timeout", "0.2s").code == 124
+    assert "Progress: 1/5 (20%)  " in folder.run("instance", "status", "@latest").stdout  # every item is open now
+    for signal in ("go2", "go3", "on"):
+        assert folder.run("instance", "signal", "@latest", signal).code == 0
+    assert "Progress: 5/5 (100%)  " in folder.run("instance", "status", "@latest").stdout

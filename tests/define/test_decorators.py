@@ -450,3 +450,13 @@ print([name for name in heavy if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_task_says_in_its_config_that_it_runs_in_a_process_of_its_own() -> None:
+    apart = task(config={"run_in": "process"})(declaring.extract.__taskengine_function__)
+
+    def both() -> None:
+        apart.with_options(id="one")("a")
+        note.with_options(id="two", config={"run_in": "process"})("b")
+
+    assert {name: step.config["run_in"] for name, step in steps_of(both).items()} == {"one": "process", "two": "process"}

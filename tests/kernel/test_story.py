@@ -126,7 +126,7 @@ def test_why_a_task_does_not_run_in_the_order_in_which_admission_asks() -> None:
     scene.cancel()
     assert scene.why("/b/") == "the execution is being cancelled"
     scene.terminate()
-    assert scene.why("/b/") == "the execution is cancelled (terminated)"
+    assert scene.why("/b/") == "never began: the execution is cancelled (terminated)"
 
 
 def test_why_of_suspects_and_of_tasks_that_have_ended() -> None:

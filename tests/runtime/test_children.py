@@ -379,4 +379,4 @@ async def test_a_detached_child_that_cannot_begin_is_told_in_the_log_of_its_step
         async with asyncio.timeout(10):
             while not (lines := await engine.logs(execution.id, step_id="sub")):
                 await asyncio.sleep(0.01)
-        assert [(line.level, "there is no workflow nobody" in line.message) for line in lines] == [("error", True)]
+        assert [(line.level, 'there is no workflow "nobody"' in line.message) for line in lines] == [("error", True)]

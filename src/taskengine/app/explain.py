@@ -24,8 +24,6 @@ from taskengine.kernel.state import Execution
 from taskengine.kernel.story import NOT_TAKEN_UP, waits_for, why
 from taskengine.kernel.task import Task
 from taskengine.kernel.timing import Clock
-from taskengine.model.codec import decode_event
-from taskengine.model.event import SubtreePaused
 from taskengine.model.ids import task_id
 from taskengine.model.status import Phase
 from taskengine.ports.store import Summary
@@ -68,7 +66,7 @@ async def explain(inspector: Inspector, word: str, *, database: str) -> WireExpl
         status=state.status.value,
         at=iso_instant(inspector.now()),
         why=await _headline(inspector, summary, state=state, reasons=reasons, is_taken=is_taken),
-        attended=_attended(summary, state=state, is_attended=is_attended),
+        attended=await _attended(inspector, summary, state=state, is_attended=is_attended),
         reasons=reasons,
         next=_next(state, reasons, is_waited_for=is_attended and (is_taken or not state.counts[Phase.READY]), flag=database),
     )
@@ -90,42 +88,31 @@ async def _headline(inspector: Inspector, summary: Summary, *, state: Execution,
     if state.error is not None:
         told = f"{why(state, '/')}: {state.error.type}: {state.error.message}".rstrip(": ")
         return told + ("; correct the document and upload it, then fork" if advice(state).is_fork else "")
+    done = await inspector.interventions(summary, state)
     if state.is_finished or state.is_cancelling:
-        return why(state, "/")
+        return "; ".join([why(state, "/"), *done])
     if state.is_paused:
-        return why(state, "/") + await _paused_by(inspector, summary, path="/")
+        return "; ".join(done)
     kinds = Counter(reason.kind for reason in reasons)
     words = _WORDS if is_taken else {**_WORDS, "running": "lost with the process"}
     counted = [f"{kinds[kind]} {word}" for kind, word in words.items() if kinds[kind]]
-    return f"tasks: {', '.join(counted)}" if counted else why(state, "/")
+    return "; ".join([f"tasks: {', '.join(counted)}" if counted else why(state, "/"), *done])
 
 
-async def _paused_by(inspector: Inspector, summary: Summary, *, path: str) -> str:
-    """Who paused it, and why, as the history has it."""
-    pauses = [
-        event
-        for body in await inspector.bodies(summary.execution_id)
-        if isinstance(event := decode_event(body), SubtreePaused) and event.path == path
-    ]
-    if not pauses:
-        return ""
-    last = pauses[-1]
-    return (f" by {last.by}" if last.by else "") + f" since {iso_instant(last.at)}" + (f": {last.reason}" if last.reason else "")
-
-
-def _attended(summary: Summary, *, state: Execution, is_attended: bool) -> str:
+async def _attended(inspector: Inspector, summary: Summary, *, state: Execution, is_attended: bool) -> str:
     """Who is there to go on with it."""
     if state.is_finished:
         return ""
     if is_attended:
-        return (
-            f"{summary.owner} runs it and is alive"
-            if summary.owner
-            else "nobody needs to own it now; a living process takes it up when it is due"
-        )
+        if summary.owner:
+            return f"{summary.owner} runs it and is alive"
+        needed = "nobody has taken it up yet" if state.counts[Phase.READY] else "nobody needs to own it now"
+        return f"{needed}; its own run, or any program with an Engine, takes it up when it is due"
     gone = f"its process is gone ({summary.owner})" if summary.owner else "nobody owns it"
     due = f"; it was to go on at {iso_instant(summary.wake_at)}" if summary.wake_at is not None and not summary.owner else ""
-    return f"{gone} and no living process uses this database{due}"
+    # A process that only runs what it was given lives here too, and takes nothing over.
+    alone = "has taken it over: a run goes on with its own execution only" if await inspector.living() else "uses this database"
+    return f"{gone} and no living process {alone}{due}"
 
 
 async def _lacking(inspector: Inspector, summary: Summary, *, state: Execution) -> dict[int, str]:

@@ -19,6 +19,7 @@ from taskengine.app.compare import Side
 from taskengine.app.engine import open_store
 from taskengine.app.find import find_execution
 from taskengine.app.follow import Follower, Past, cut_off, past
+from taskengine.app.interventions import has_any, stopped_by, who_cancelled, who_paused
 from taskengine.app.library import Library
 from taskengine.app.tree import (
     decides,
@@ -93,9 +94,14 @@ class Inspector:
 
     # Lists
 
-    async def listed(self, *, statuses: tuple[str, ...], workflow: str, limit: int, business_key: str = "") -> Listed:
-        """The newest executions and how many there are; ``limit`` 0 lists all. ``workflow`` is a name or an id."""
-        wanted = ExecutionFilter(statuses=statuses, business_key=business_key)
+    async def listed(
+        self, *, statuses: tuple[str, ...], workflow: str, limit: int, business_key: str = "", is_root: bool | None = None
+    ) -> Listed:
+        """The newest executions and how many there are; ``limit`` 0 lists all. ``workflow`` is a name or an id.
+
+        ``is_root``: only those that no other execution started, or only those that one did.
+        """
+        wanted = ExecutionFilter(statuses=statuses, business_key=business_key, is_root=is_root)
         if workflow:
             wanted = msgspec.structs.replace(wanted, workflow_id=(await self.library.find(workflow)).workflow_id)
         rows: list[Summary] = []
@@ -136,6 +142,13 @@ class Inspector:
         """Every event of an execution as it is stored, in order."""
         return await whole_history(self._store, execution_id)
 
+    async def interventions(self, summary: Summary, state: Execution) -> list[str]:
+        """Who paused, cancelled or terminated it, as far as that still holds; see ``app.interventions``."""
+        if not has_any(state):
+            return []
+        history = [decode_event(body) for body in await self.bodies(summary.execution_id)]
+        return [*who_paused(state, history), *filter(None, [stopped_by(state, history)])]
+
     async def stored(self, summary: Summary) -> StoredWorkflow:
         """The version of its workflow that an execution runs."""
         return (await self._catalog.known(summary.workflow_id, summary.workflow_version)).stored
@@ -160,7 +173,15 @@ class Inspector:
         rows = {row.task: row for row in await self._store.tasks(summary.execution_id)}
         is_attended = state.is_finished or await self.is_attended(summary)
         cut_off_at = None if state.saga is None else cut_off(decode_event(body) for body in await self.bodies(summary.execution_id))
-        return Whole(summary, state=state, rows=rows, now=self.now(), is_attended=is_attended, cut_off_at=cut_off_at)
+        return Whole(
+            summary,
+            state=state,
+            rows=rows,
+            now=self.now(),
+            is_attended=is_attended,
+            cut_off_at=cut_off_at,
+            interventions=await self.interventions(summary, state),
+        )
 
     async def task(self, word: str, path: str) -> WireTaskDetail:
         """One task of it, with its story. ``NotFoundError("unknown_path")``: paths look like ``/load/``."""
@@ -176,7 +197,8 @@ class Inspector:
             ),
             inputs=_json(given[-1] if given else state.steps[number].constant_input),
             output=_json(getattr(history[rows[-1].seq - 1], "output", Raw()) if is_done else _taken_over(history, number)),
-            why=why_now(state, path, is_taken=state.is_finished or (bool(summary.owner) and await self.is_attended(summary))),
+            why=why_now(state, path, is_taken=state.is_finished or (bool(summary.owner) and await self.is_attended(summary)))
+            + _done_to(state, number, history=history),
             story=[WireLine(line.seq, iso_instant(line.at), line.text) for line in story(state, history, path)],
             asks=question(state, number),
             parts=[_part(state, base) for base in group.bases] if (group := state.groups.get(number)) is not None else [],
@@ -210,6 +232,10 @@ class Inspector:
     async def is_attended(self, summary: Summary, *, besides: str = "") -> bool:
         """Whether a living node (but ``besides``) owns the execution, or is there to take it up when nobody owns it."""
         return not await self._unattended([summary], besides=besides)
+
+    async def living(self) -> int:
+        """How many living processes use the database, whatever they run."""
+        return await self._store.other_nodes("") - len(await self._store.dead_nodes(""))
 
     async def _unattended(self, rows: list[Summary], *, besides: str = "") -> frozenset[str]:
         if not rows:
@@ -292,6 +318,15 @@ def _taken_over(history: Sequence[Event], number: int) -> Raw:
     return taken[0].output if taken else Raw()
 
 
+def _done_to(state: Execution, number: int, *, history: Sequence[Event]) -> str:
+    """Who paused or cancelled it; nothing where that says nothing of the task."""
+    if not number or state.phase[number] >= Phase.COMPLETED:
+        return who_cancelled(state, number, history=history) if number else ""
+    told = who_paused(state, history) if state.phase[number] != Phase.RUNNING else []
+    held = "the execution" if state.is_paused else state.path_of(state.held_by(number))
+    return next((one.removeprefix(f"{held} is paused") for one in told if one.startswith(f"{held} is paused")), "")
+
+
 class Whole:
     """One execution at one moment: its row, its state, what is known of every task, and whether a living process is at it."""
 
@@ -304,8 +339,10 @@ class Whole:
         now: Instant,
         is_attended: bool,
         cut_off_at: Instant | None = None,
+        interventions: Sequence[str] = (),
     ) -> None:
         self.is_attended = is_attended
+        self.interventions = interventions
         self._cut_off_at = cut_off_at
         self.state = state
         self.now = now

@@ -33,7 +33,7 @@ class Library:
         self._store = store
 
     async def find(self, word: str, version: str = "") -> StoredWorkflow:
-        """A version (empty: the latest) by name, id, or an unambiguous part of either.
+        """A version (empty: the latest) by its whole name, its id, or an unambiguous part of the id.
 
         Raises ``NotFoundError``: ``workflow_not_found`` with the nearest name, ``version_not_found``, or ``ambiguous_id``.
         """
@@ -57,24 +57,19 @@ class Library:
     async def _by_part(self, word: str) -> StoredWorkflow:
         everything = await self._store.workflows(limit=_MOST)
         part = word.strip().removeprefix(WORKFLOW).upper()
-        matching = [one for one in everything if word and one.name.startswith(word)]
-        if not matching and len(part) >= _SHORTEST:
-            ids = [(one, one.workflow_id.removeprefix(WORKFLOW)) for one in everything]
-            matching = [one for one, ulid in ids if ulid.startswith(part) or ulid.endswith(part)]
+        ids = [(one, one.workflow_id.removeprefix(WORKFLOW)) for one in everything] if len(part) >= _SHORTEST else []
+        matching = [one for one, ulid in ids if ulid.startswith(part) or ulid.endswith(part)]
         if len(matching) == 1:
             return matching[0]
-        names = [one.name for one in matching or everything]
         if matching:
+            names = [one.name for one in matching]
             hint = f"write one of them: {', '.join(names[:8])}"
-            raise NotFoundError(
-                "ambiguous_id", f"{quoted(word)} is the beginning of several workflows", hint=hint, candidates=names
-            )
-        meant = nearest(word, names)
-        hint = f"did you mean {quoted(meant)}?" if meant else f"there are: {', '.join(names[:8])}" if names else ""
+            raise NotFoundError("ambiguous_id", f"{quoted(word)} is part of several ids", hint=hint, candidates=names)
+        names = [one.name for one in everything]
         raise NotFoundError(
             "workflow_not_found",
             f"there is no workflow {quoted(word)}",
-            hint=hint or "task-engine workflow upload FILE keeps one",
+            hint=_meant(word, names) or "task-engine workflow upload FILE keeps one",
             candidates=names[:8],
         )
 
@@ -128,6 +123,17 @@ class Library:
             last_execution_status=newest[0].status if newest else None,
             created_at=iso_instant(stored.created_at),
         )
+
+
+def _meant(word: str, names: list[str]) -> str:
+    """Which of the names was probably meant. The beginning of one is a hint and no more: what is run must be named."""
+    begun = [name for name in names if word and name.startswith(word)]
+    if len(begun) > 1:
+        return f"did you mean one of these: {', '.join(begun[:8])}?"
+    meant = begun[0] if begun else nearest(word, names)
+    if meant:
+        return f"did you mean {quoted(meant)}?"
+    return f"there are: {', '.join(names[:8])}" if names else ""
 
 
 def workflow_of(stored: StoredWorkflow) -> Workflow:

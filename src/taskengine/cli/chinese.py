@@ -53,8 +53,8 @@ _RUN: Final[dict[str, str]] = {
     "table: the output; json, yaml: the execution; name: its id.": "table：输出值；json、yaml：整个执行；name：执行的标识。",
 }
 _WORKFLOW: Final[dict[str, str]] = {
-    "Check, keep, show and run workflows. A WORKFLOW is a name or an id; the beginning will do where it is the only one.": "检查、"
-    "保存、查看和运行工作流。WORKFLOW 是名称或标识，唯一的前缀也可以。",
+    "Check, keep, show and run workflows. A WORKFLOW is a name or an id; of an id, four characters will do.": "检查、"
+    "保存、查看和运行工作流。WORKFLOW 是完整的名称，或标识（可以只写开头或结尾的四个以上字符）。",
     "Say what is wrong with documents, and where.": "指出文档中的错误及其位置。",
     "Keep documents in the database.": "把工作流文档保存到数据库。",
     "The workflows that the database keeps.": "列出数据库中的工作流。",
@@ -120,8 +120,9 @@ _INSTANCE: Final[dict[str, str]] = {
     "输入和输出只显示第一个不同之处。",
     "Also what is the same.": "也显示相同的部分。",
     "Send a message to waiting steps.": "给等待中的步骤发送信号。",
-    "List executions, newest first.\n\nDURATION is the time from start to end on the clock: pauses, waits and times without a process "
-    "are in it.": "列出执行，最新的在前。\n\nDURATION 是从开始到结束的实际时间，包括暂停、等待和没有进程的时间。",
+    "Also executions that others started.": "也显示由其他执行启动的执行。",
+    "List executions, newest first. Those that others started are left out; --all, --workflow and --business-key show them.\n\nDURATION is the time from start to end on the clock: pauses, waits and times without a process "
+    "are in it.": "列出执行，最新的在前。由其他执行启动的不列出；--all、--workflow 和 --business-key 会显示它们。\n\nDURATION 是从开始到结束的实际时间，包括暂停、等待和没有进程的时间。",
     "Only these: running, waiting, paused, completed, failed, cancelled.": "只显示这些状态：running, waiting, paused, completed, "
     "failed, cancelled。",
     "Only executions with this business key.": "只显示业务键为 KEY 的执行。",
@@ -192,6 +193,7 @@ _SAID: Final[dict[str, str]] = {
     "your turn:": "轮到你了:",
     "(then change shop.py and save)": "（然后修改 shop.py 并保存）",
     "Progress": "进度",
+    "so far": "（目前）",
     "Progress: no tasks": "进度: 没有任务",
     "Error": "错误",
     "Output": "输出",

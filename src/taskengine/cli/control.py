@@ -18,6 +18,8 @@ from taskengine.cli.language import say
 
 if TYPE_CHECKING:
     from taskengine.app.engine import Engine
+    from taskengine.app.inspect import Inspector
+    from taskengine.errors import CommandRefusedError
     from taskengine.kernel.state import Execution as State
     from taskengine.model.value import Json
 
@@ -270,6 +272,7 @@ def give(
     from taskengine.app.inspect import Inspector, execution_view
     from taskengine.cli.database import must_exist
     from taskengine.cli.loop import in_loop, log_to_stderr
+    from taskengine.errors import CommandRefusedError
     from taskengine.runtime.settings import NodeSettings
     from taskengine.wire.execution import WireExecution
 
@@ -280,7 +283,11 @@ def give(
         async with Engine(path, settings=NodeSettings(can_run=False)) as engine:
             inspector = Inspector(engine.store, engine.node.environment)
             execution_id = (await inspector.find(execution)).execution_id
-            await act(engine, execution_id)
+            try:
+                await act(engine, execution_id)
+            except CommandRefusedError as error:
+                await _add_way_out(inspector, execution_id, error=error, database=database)
+                raise
             summary, state = await inspector.state(execution_id)
             is_attended = await inspector.is_attended(summary, besides=engine.node.node_id)
             for _ in range(_LOOKS if waits and is_attended else 0):
@@ -294,6 +301,18 @@ def give(
 
     view, is_attended, remark = in_loop(perform)
     _show(view, database=database, output=output, done=done, is_attended=is_attended, remark=remark)
+
+
+async def _add_way_out(inspector: Inspector, execution_id: str, *, error: CommandRefusedError, database: Database) -> None:
+    """Where nothing can be retried and the kernel knows no better: what does help, as ``instance explain`` says it."""
+    from taskengine.app.advice import advice
+
+    if error.name != "nothing_to_retry" or error.hint:
+        return
+    _, state = await inspector.state(execution_id)
+    begins = advice(state)
+    if begins:
+        error.hint = f"{'correct the document, upload it, then: ' if begins.is_fork else ''}{database.command(begins)}"
 
 
 def _show(view: Any, *, database: Database, output: str, done: str, is_attended: bool, remark: str) -> None:

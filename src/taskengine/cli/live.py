@@ -11,7 +11,7 @@ from rich.text import Text
 
 from taskengine.app.follow import Change, Follower
 from taskengine.cli.language import say
-from taskengine.cli.rows import Row, counted, progress, rows
+from taskengine.cli.rows import Row, counted, may_grow, progress, rows
 from taskengine.cli.terminal import Look, cells, look
 from taskengine.define.phrase import visible
 from taskengine.kernel.state import Execution
@@ -78,7 +78,7 @@ def _header(state: Execution, *, now: Instant, style: Look, width: int) -> str:
     minutes, seconds = divmod(seconds, 60)
     clock = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     name, execution_id = visible(state.plan.workflow.name), state.execution_id
-    tail = f"  {_bar(state, style)} {progress(state)}"
+    tail = f"  {progress(state)}" if may_grow(state) else f"  {_bar(state, style)} {progress(state)}"
     fixed = cells(f"    {style.mark(status)} {say(status)}  {clock}  {tail}") + _NAME
     if fixed + len(execution_id) > width:
         tail = f"  {progress(state)}"

@@ -77,6 +77,7 @@ def _limit_option(command: F) -> F:
         "task-engine instance list --status failed,cancelled --limit 0",
         "task-engine instance list --status running -o name",
         'task-engine instance list --business-key "order 7"',
+        "task-engine instance list --all",
     ),
 )
 @_status_option
@@ -84,18 +85,25 @@ def _limit_option(command: F) -> F:
     "--workflow", default="", metavar="NAME", shell_complete=workflow_names, help="Only executions of this workflow (name or id)."
 )
 @click.option("--business-key", default="", metavar="KEY", help="Only executions with this business key.")
+@click.option("--all", "is_all", is_flag=True, help="Also executions that others started.")
 @_limit_option
 @database_option
 @output_option("table", "json", "yaml", "name")
-def list_(*, statuses: tuple[str, ...], workflow: str, business_key: str, limit: int, database: Database, output: str) -> None:
-    """List executions, newest first.
+def list_(
+    *, statuses: tuple[str, ...], workflow: str, business_key: str, is_all: bool, limit: int, database: Database, output: str
+) -> None:
+    """List executions, newest first. Those that others started are left out; --all, --workflow and --business-key show them.
 
     DURATION is the time from start to end on the clock: pauses, waits and times without a process are in it.
     """
+    is_root = None if is_all or workflow or business_key else True
     from taskengine.cli.tables import executions_table
 
     async def look_at(inspector: Inspector) -> Any:
-        return await inspector.listed(statuses=statuses, workflow=workflow, business_key=business_key, limit=limit), inspector.now()
+        found = await inspector.listed(
+            statuses=statuses, workflow=workflow, business_key=business_key, limit=limit, is_root=is_root
+        )
+        return found, inspector.now()
 
     found, now = looked_at(database, look_at)
     _show_list(found, database=database, output=output, lines=lambda: executions_table(found, now=now))

@@ -62,7 +62,7 @@ NAMES: Final[dict[str, tuple[str, str, str]]] = {
     "id_too_short": ("NotFoundError", "Fewer than four characters of an id may mean anything.", "give more of it, or @latest"),
     "ambiguous_id": (
         "NotFoundError",
-        "Several ids or names begin or end so.",
+        "Several ids begin or end so.",
         "give more characters; the hint names the candidates",
     ),
     "unknown_path": ("NotFoundError", "The execution has no task of that path.", "task-engine instance tasks ID"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -12,6 +13,7 @@ from taskengine.app.approval import until_when
 from taskengine.app.follow import Past
 from taskengine.app.tree import containers_of, failed_itself, is_partial, is_scope, place_of, undone_by
 from taskengine.cli.language import say
+from taskengine.kernel.plan import Plan
 from taskengine.kernel.scope import UNDO
 from taskengine.kernel.skips import skipped_because
 from taskengine.kernel.state import Execution
@@ -21,7 +23,7 @@ from taskengine.model.duration import format_duration
 from taskengine.model.status import Phase, Status
 from taskengine.model.value import Instant, Raw
 
-__all__ = ["Row", "counted", "progress", "rounded", "rows", "told"]
+__all__ = ["Row", "counted", "may_grow", "progress", "rounded", "rows", "told"]
 
 # Of many tasks these are shown one by one, in this order when not even they have room.
 _NOTEWORTHY: Final = (Phase.FAILED, Phase.RETRYING, Phase.RUNNING, Phase.WAITING)
@@ -176,11 +178,36 @@ def rounded(duration_ms: int) -> str:
 
 
 def progress(state: Execution) -> str:
-    """``3/5 (60%)``. What a completed execution has skipped is done: nothing of it is left."""
+    """``3/5 (60%)``, or ``3/5 so far`` while steps are still to come. What a completed execution has skipped is done."""
     total, done = state.size, state.count(Phase.COMPLETED)
     if state.status is Status.COMPLETED:
         done += state.count(Phase.SKIPPED)
+    if may_grow(state):
+        return f"{done:,}/{total:,} {say('so far')}"
     return f"{done:,}/{total:,} ({100 * done // total if total else 100}%)"
+
+
+def may_grow(state: Execution) -> bool:
+    """Whether a container may still open steps that are not counted yet. Costs as much as the document has containers outside."""
+    return not (state.is_finished or state.is_swept or state.saga is not None) and any(
+        state.phase[number] < Phase.COMPLETED and (is_deep or not _has_opened_all(state, number))
+        for number, is_deep in _containers(state.plan)
+    )
+
+
+def _has_opened_all(state: Execution, number: int) -> bool:
+    group = state.groups.get(number)
+    return group is not None and (group.is_closed or (group.total is not None and group.opened >= group.total))
+
+
+@lru_cache(maxsize=8)
+def _containers(plan: Plan) -> tuple[tuple[int, bool], ...]:
+    """The containers that stand in no other, and whether they hold others: those may grow until they end."""
+    return tuple(
+        (number, any(inner.blocks for block in step.blocks for inner in block.every_step()))
+        for number, step in enumerate(plan.steps)
+        if step.blocks
+    )
 
 
 def counted(state: Execution) -> str:

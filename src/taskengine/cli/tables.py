@@ -163,6 +163,7 @@ def execution_lines(whole: Whole, *, database: Database, is_all: bool) -> list[s
         lines.append(f"{say('Error')}: {view.error_code}: {visible(str(view.error_message or ''))}".rstrip(": "))
     if view.output is not None and view.output is not msgspec.UNSET:
         lines.append(f"{say('Output')}: {_brief(view.output)}")
+    lines += [visible(one) for one in whole.interventions]
     if not whole.is_attended:
         lines.append(say("No process runs it; to go on with it: {command}", command=database.command(f"run --resume {view.id}")))
     room = _EVERYTHING if is_all or not style.is_terminal else _TASKS_SHOWN

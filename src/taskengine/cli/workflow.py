@@ -18,7 +18,7 @@ __all__ = ["check", "workflow"]
 
 workflow = LazyGroup(
     "workflow",
-    help="Check, keep, show and run workflows. A WORKFLOW is a name or an id; the beginning will do where it is the only one.",
+    help="Check, keep, show and run workflows. A WORKFLOW is a name or an id; of an id, four characters will do.",
     lazy={
         "check": ("taskengine.cli.workflow:check", "Say what is wrong with documents, and where."),
         "upload": ("taskengine.cli.library:upload", "Keep documents in the database."),

@@ -7,6 +7,7 @@ One function for each command type, found in the table ``DECIDE``. What follows 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from shlex import quote
 from typing import Any, Final
 
 import msgspec
@@ -119,10 +120,15 @@ def _holder(command: cmd.Pause | cmd.Resume) -> int:
 
 def _who_pauses(state: Execution, number: int) -> str:
     if state.pauses & BY_PERSON and number:
-        return "the whole execution is paused: resume /"
+        return f"the whole execution is paused: task-engine instance resume {state.execution_id}"
     if state.pauses & INHERITED and state.parent is not None:
         return f"it is held with {state.parent.execution_id}, which started it: resume that"
-    return ""
+    if not state.paused:
+        return ""
+    held = state.held_by(number) or min(state.paused)
+    others = f" and {len(state.paused) - 1} more" if len(state.paused) > 1 else ""
+    path = state.path_of(held)
+    return f"what is paused is {path}{others}: task-engine instance resume {state.execution_id} --task {quote(path.strip('/'))}"
 
 
 def _cancel(state: Execution, command: cmd.Cancel, at: Instant) -> Sequence[ev.Event]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from shlex import quote
+from typing import Any, Final
 
 from taskengine.errors import CommandRefusedError
 from taskengine.kernel.saga import UNDONE
@@ -11,10 +12,12 @@ from taskengine.kernel.state import Execution
 from taskengine.kernel.subtree import sweeper_of
 from taskengine.model import command as cmd
 from taskengine.model import event as ev
-from taskengine.model.status import Outcome, Phase
+from taskengine.model.status import Outcome, Phase, Status
 from taskengine.model.value import Instant
 
 __all__ = ["must_not_be_cancelling", "refuse_cancelling", "retried", "skipped"]
+
+_SHOWN: Final = 5  # compensations that are named
 
 
 def retried(state: Execution, command: cmd.Retry, at: Instant) -> Sequence[ev.Event]:
@@ -31,8 +34,15 @@ def retried(state: Execution, command: cmd.Retry, at: Instant) -> Sequence[ev.Ev
     _must_not_be_over(state, number, command.path)
     tasks = [one for one in _beginnable(state, number) if number or not _is_done_with(state, one)]
     if not tasks and not (number == 0 and state.is_swept):
-        raise CommandRefusedError("nothing_to_retry", "nothing here has failed or was cancelled")
+        raise CommandRefusedError("nothing_to_retry", _nothing_of(state, number))
     return (ev.ExecutionRetried(at=at, path=command.path, tasks=tuple(tasks), by=command.by, reason=command.reason),)
+
+
+def _nothing_of(state: Execution, number: int) -> str:
+    """Why there is nothing to retry; of an execution that failed and has nothing to begin again, where else that was."""
+    if number or state.status is not Status.FAILED or state.error is None:
+        return "nothing here has failed or was cancelled"
+    return f"no task has to be tried again: the execution itself failed, in what it makes of them ({state.error.type})"
 
 
 def _undone_again(state: Execution, number: int, at: Instant, command: cmd.Retry) -> Sequence[ev.Event]:
@@ -44,8 +54,20 @@ def _undone_again(state: Execution, number: int, at: Instant, command: cmd.Retry
         what = (
             "it has been compensated" if state.outcome is Outcome.COMPENSATED else f"{command.path} is no compensation that failed"
         )
-        raise CommandRefusedError("nothing_to_retry", what, hint="start it anew, or fork it")
+        raise CommandRefusedError("nothing_to_retry", what, hint=_failed_undoes(state, left) or "start it anew, or fork it")
+    if number and not _has_begun(state, number) and state.phase[number] == Phase.CANCELLED and _failed_undoes(state, left):
+        what = f"{command.path} has not begun: first what came after it must be undone"
+        raise CommandRefusedError("nothing_to_retry", what, hint=_failed_undoes(state, left))
     return (ev.ExecutionRetried(at=at, path=command.path, tasks=tuple(tasks), by=command.by, reason=command.reason),)
+
+
+def _failed_undoes(state: Execution, left: Sequence[int]) -> str:
+    """Which compensations failed, and how the first of them begins again; empty when none did."""
+    failed = [state.path_of(one).strip("/") for one in left if state.phase[one] == Phase.FAILED]
+    if not failed:
+        return ""
+    named = ", ".join(failed[:_SHOWN]) + (" …" if len(failed) > _SHOWN else "")
+    return f"what failed is {named}: task-engine task retry {quote(f'{state.execution_id}/{failed[0]}')}"
 
 
 def _has_begun(state: Execution, number: int) -> bool:
@@ -158,9 +180,12 @@ def _must_be_skippable(state: Execution, number: int, path: str) -> None:
 
 def _must_not_be_over(state: Execution, number: int, path: str) -> None:
     """Of a group that has completed or was skipped nothing begins again: what failed in it was good enough, or is not wanted."""
+    is_done = number > 0 and state.phase[number] == Phase.COMPLETED
     while number > 0:
         scope = state.scopes[number]
         number = scope.base if number != scope.base else scope.container
+        if number > 0 and state.phase[number] == Phase.COMPLETED and is_done:
+            raise CommandRefusedError("task_not_failed", f"{path} is completed, and {state.path_of(number)} with it")
         if number > 0 and state.phase[number] == Phase.COMPLETED:
             raise CommandRefusedError("group_completed", f"{state.path_of(number)} has completed without {path}")
         if number in state.skipped_by_person:

@@ -63,10 +63,11 @@ def why(state: Execution, path: str) -> str:
     number = state.number_of(path)
     if number and state.phase[number] == Phase.SKIPPED:
         return f"skipped: {skipped_because(state, number)}"
-    if state.is_finished:
-        return f"the execution is {state.status}" + (f" ({state.outcome})" if state.outcome else "")
     if number and state.phase[number] >= Phase.COMPLETED:
         return _ended(state, number)
+    if state.is_finished:
+        cut_off = "never began: " if state.phase[number] <= Phase.READY else "cut off by the end: "
+        return f"{cut_off if number else ''}the execution is {state.status}" + (f" ({state.outcome})" if state.outcome else "")
     if state.is_cancelling:
         return "the execution is being cancelled"
     if state.is_paused and state.phase[number] != Phase.RUNNING:

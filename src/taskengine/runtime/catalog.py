@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from taskengine.define.phrase import quoted
 from taskengine.errors import DefinitionError, NotFoundError
 from taskengine.kernel.compile import compile_plan
 from taskengine.kernel.plan import Plan
@@ -59,8 +60,9 @@ class PlanCatalog:
             return found
         stored = await self._catalog.workflow(workflow_id, version)
         if stored is None:
-            label = f" version {version}" if version else ""
-            raise NotFoundError("workflow_not_found", f"there is no workflow {workflow_id}{label}")
+            label = f" version {quoted(version)}" if version else ""
+            hint = "task-engine workflow upload FILE keeps one"
+            raise NotFoundError("workflow_not_found", f"there is no workflow {quoted(workflow_id)}{label}", hint=hint)
         return self.keep(stored)
 
     async def pins(self, plan: Plan) -> dict[str, str]:

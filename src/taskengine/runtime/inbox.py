@@ -199,7 +199,8 @@ class InboxService:
                 at = node.environment.now()
                 node.book.add(LogLine(parent.execution_id, parent.task, parent.attempt, at, "error", "engine", said))
                 raise
-            told = TaskError(type="ChildNotStarted", message=f"{error.name}: {error.message}", is_final=True)
+            hint = f" ({error.hint})" if error.name == "workflow_not_found" else ""
+            told = TaskError(type="ChildNotStarted", message=f"{error.name}: {error.message}{hint}", is_final=True)
             ended = ChildEnded(
                 at=start.at, task=parent.task, attempt=parent.attempt, child=message.execution_id, status=Status.FAILED, error=told
             )
