@@ -211,7 +211,7 @@ async def test_an_attempt_timeout_cancels_the_function(store: Any) -> None:
 
 async def test_unknown_things_are_named(store: Any) -> None:
     async with make(store) as engine:
-        with pytest.raises(NotFoundError, match="no workflow nothing"):
+        with pytest.raises(NotFoundError, match='no workflow "nothing"'):
             await engine.execute_workflow("nothing")
         with pytest.raises(NotFoundError, match="no execution ex_0"):
             await engine.cancel_instance("ex_0")

@@ -80,7 +80,7 @@ async def test_a_fork_of_what_failed_may_run_a_newer_version(store: Any) -> None
         for version in ("2", "latest"):
             fork = await engine.fork(origin.id, "/two/", version=version)
             assert (await fork.result(timeout=10)).output == 5
-        with pytest.raises(NotFoundError, match="version 3"):
+        with pytest.raises(NotFoundError, match='version "3"'):
             await engine.fork(origin.id, "/two/", version="3")
 
 
